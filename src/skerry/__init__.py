@@ -1,0 +1,1 @@
+"""Skerry: an AI-agent control plane in a box, for networks that touch nothing."""
