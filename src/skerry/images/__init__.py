@@ -1,0 +1,1 @@
+"""The build side: locks, the store of fetched parts, and the recipe that turns images/<name>/ into images. Standard library only."""
