@@ -1,0 +1,1 @@
+"""Domain-free parts that need libraries: settings, transactions, ids, logging, HTTP manners."""
