@@ -1,0 +1,59 @@
+"""What every step of a build needs: a log of its own whose end is shown when it fails, and a lock that dies with its process."""
+
+from __future__ import annotations
+
+import fcntl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from skerry.base import process
+from skerry.base.errors import ProcessError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+TAIL_LINES = 15
+TAIL_BYTES = 64 << 10
+
+
+def run_logged(
+    arguments: Sequence[str | Path],
+    *,
+    log: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    deadline_s: float = process.DEFAULT_DEADLINE_S,
+) -> None:
+    """Run a program with its output in `log` (replaced).
+
+    Raises:
+        ProcessError: `images.step_failed` with the log's last lines and its path; `process.deadline`.
+        PreconditionError: `process.missing_program`.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as stream:
+        done = process.run(arguments, cwd=cwd, env=env, deadline_s=deadline_s, check=False, log=stream)
+    if done.status != 0:
+        raise ProcessError(
+            "images.step_failed",
+            f"{arguments[0]} ended with {done.status}:\n{tail(log)}",
+            f"the whole log: {log}",
+        )
+
+
+def tail(log: Path) -> str:
+    """Return the last lines of a log, indented."""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        lines = stream.read().decode(errors="replace").splitlines()
+    return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
+
+
+@contextmanager
+def exclusive(file: Path) -> Iterator[None]:
+    """Hold a lock on `file` against other processes; waits for it; the kernel drops it when the process ends."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
