@@ -181,9 +181,9 @@ def make_url(settings: Settings, role: str, *, secret: str, database: str | None
         "postgresql+psycopg",
         username=role,
         password=settings.secrets.text(secret),
-        host=settings.postgres.host,
-        port=settings.postgres.port,
-        database=database or settings.postgres_database,
+        host=settings.database.host,
+        port=settings.database.port,
+        database=database or settings.database_name,
     )
 
 

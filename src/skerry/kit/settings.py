@@ -74,18 +74,17 @@ class Settings:
 
     secrets: Secrets
     listen: Place = Place("0.0.0.0", 8000)  # noqa: S104  the container's own network; only the edge publishes
-    public_url: str = "https://localhost"
-    postgres: Place = Place("postgres", 5432)
-    postgres_database: str = "skerry"
+    site_name: str = "localhost"
+    database: Place = Place("postgres", 5432)
+    database_name: str = "skerry"
     valkey: Place = Place("valkey", 6379)
     valkey_user: str = "api"
     temporal: Place = Place("temporal", 7233)
     opa_url: str = "http://opa:8181"
-    storage_url: str = "http://minio:9000"
-    storage_public_url: str = "https://localhost:9000"
-    storage_bucket: str = "skerry"
-    litellm_url: str = "http://litellm:4000"
-    models_catalogue: Path = Path("/usr/share/skerry/models/catalogue.toml")
+    s3: Place = Place("minio", 9000)
+    s3_bucket: str = "skerry"
+    llm_url: str = "http://litellm:4000"
+    models_catalogue: Path = Path("/usr/share/skerry/catalogue.toml")
     log_level: str = "INFO"
     pool_size: int = 10
     issuer: str = "skerry"
@@ -145,12 +144,18 @@ def read_secrets(folder: Path) -> Secrets:
     return Secrets(values, folder)
 
 
-def parse_place(text: str) -> Place:
-    """Return the Place that `host:port` writes; ValueError when it does not."""
-    host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) <= PORT_LIMIT):
-        raise ValueError("wanted host:port")
-    return Place(host, int(port))
+def place_parser(default_port: int) -> Callable[[str], Place]:
+    """Return a parser of `host` or `host:port`; it raises ValueError for anything else."""
+
+    def parse(text: str) -> Place:
+        host, colon, port = text.partition(":")
+        if not colon:
+            port = str(default_port)
+        if not (host and port.isascii() and port.isdigit() and 0 < int(port) <= PORT_LIMIT):
+            raise ValueError("wanted host or host:port")
+        return Place(host, int(port))
+
+    return parse
 
 
 def parse_url(text: str) -> str:
@@ -169,18 +174,17 @@ def parse_level(text: str) -> str:
 
 
 PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "SKERRY_LISTEN": ("listen", parse_place),
-    "SKERRY_PUBLIC_URL": ("public_url", parse_url),
-    "SKERRY_POSTGRES": ("postgres", parse_place),
-    "SKERRY_POSTGRES_DATABASE": ("postgres_database", str),
-    "SKERRY_VALKEY": ("valkey", parse_place),
+    "SKERRY_LISTEN": ("listen", place_parser(8000)),
+    "SKERRY_SITE_NAME": ("site_name", str),
+    "SKERRY_DATABASE_HOST": ("database", place_parser(5432)),
+    "SKERRY_DATABASE_NAME": ("database_name", str),
+    "SKERRY_VALKEY_HOST": ("valkey", place_parser(6379)),
     "SKERRY_VALKEY_USER": ("valkey_user", str),
-    "SKERRY_TEMPORAL": ("temporal", parse_place),
+    "SKERRY_TEMPORAL_ADDRESS": ("temporal", place_parser(7233)),
     "SKERRY_OPA_URL": ("opa_url", parse_url),
-    "SKERRY_STORAGE_URL": ("storage_url", parse_url),
-    "SKERRY_STORAGE_PUBLIC_URL": ("storage_public_url", parse_url),
-    "SKERRY_STORAGE_BUCKET": ("storage_bucket", str),
-    "SKERRY_LITELLM_URL": ("litellm_url", parse_url),
+    "SKERRY_S3_ENDPOINT": ("s3", place_parser(9000)),
+    "SKERRY_S3_BUCKET": ("s3_bucket", str),
+    "SKERRY_LLM_URL": ("llm_url", parse_url),
     "SKERRY_MODELS_CATALOGUE": ("models_catalogue", Path),
     "SKERRY_LOG_LEVEL": ("log_level", parse_level),
     "SKERRY_POOL_SIZE": ("pool_size", int),

@@ -43,9 +43,10 @@ def id_column() -> Column[Any]:
     return Column("id", Uuid, primary_key=True)
 
 
-def moment(name: str, *, nullable: bool = False) -> Column[Any]:
-    """Return a timestamptz column; one that may not be NULL defaults to the transaction's time."""
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=None if nullable else text("now()"))
+def moment(name: str, *, nullable: bool = False, given: bool = False) -> Column[Any]:
+    """Return a timestamptz column: the transaction's time by default, none if it may be NULL or is always `given`."""
+    default = None if nullable or given else text("now()")
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default)
 
 
 def document(name: str, *, empty: str = "{}") -> Column[Any]:
