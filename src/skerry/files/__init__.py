@@ -1,0 +1,1 @@
+"""Files: what people upload and runs keep. Metadata in PostgreSQL, bytes in the object store."""
