@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import urllib3
 from minio import Minio, MinioAdmin
-from minio.credentials import StaticProvider
+from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException, MinioException
 from urllib3.exceptions import HTTPError
 
