@@ -22,6 +22,7 @@ class Principal:
     kind: PrincipalKind
     organization_id: UUID
     organization: str
+    organization_name: str
     token_id: UUID
     name: str
     email: str | None = None

@@ -66,6 +66,11 @@ def correlate(**ids: str) -> Iterator[None]:
         _bound.reset(token)
 
 
+def bind(**ids: str) -> None:
+    """Add ids to every line that this task logs from here on; the next `correlate` block that ends drops them."""
+    _bound.set({**(_bound.get() or {}), **ids})
+
+
 def bound(name: str) -> str | None:
     """Return an id that `correlate` bound around the caller, None when there is none of that name."""
     return (_bound.get() or {}).get(name)

@@ -1,0 +1,1 @@
+"""May they: OPA decides, the guard asks, and no answer means no."""
