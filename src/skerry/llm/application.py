@@ -1,0 +1,28 @@
+"""LiteLLM's application behind our gate. Importing this imports litellm: `serve` sets its switches before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+from litellm.proxy.proxy_server import app
+
+from skerry.llm import proxy, tokens
+from skerry.llm.gate import Gate
+from skerry.llm.health import ModelHealth
+from skerry.llm.routing import read_catalog
+
+if TYPE_CHECKING:
+    from skerry.llm.settings import Settings
+
+
+def create(settings: Settings) -> Gate:
+    """Return the application to serve.
+
+    Raises:
+        InvalidInputError: `llm.catalog`.
+    """
+    # Proxies of the environment are never asked: both addresses are neighbours.
+    client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
+    setattr(app.state, proxy.STATE, tokens.KeySet(tokens.fetch_from(settings.jwks_url, client)))
+    return Gate(app, ModelHealth(client, settings.ollama_url, read_catalog(settings.catalog)))
