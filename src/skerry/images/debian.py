@@ -56,9 +56,11 @@ DPKG_OPTIONS = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
 )
-# What would differ between two machines or two days, and what only apt would read. The first two files are copied from the machine.
+# What would differ between two machines or two days, and what only apt would read. mmdebstrap copies hostname and resolv.conf from the
+# machine; all three files stay, empty, because engines mount their own over them and would else create them in every layer.
 ROOT_HOOKS = (
-    'rm -rf "$1"/etc/hostname "$1"/etc/resolv.conf "$1"/etc/apt "$1"/var/lib/apt "$1"/var/cache/apt',
+    'for file in hostname hosts resolv.conf; do : > "$1"/etc/$file; chmod 0644 "$1"/etc/$file; done',
+    'rm -rf "$1"/etc/apt "$1"/var/lib/apt "$1"/var/cache/apt',
     'rm -rf "$1"/var/log/* "$1"/var/cache/debconf/*-old "$1"/var/lib/dpkg/*-old "$1"/etc/*-',
 )
 
@@ -376,7 +378,10 @@ def make_root(catalogue: Catalogue, name: str, cache: Path, target: Path) -> Non
     process.want_program("mmdebstrap", hint="install the package mmdebstrap")
     packages = [package for one in catalogue.lineage(name) for package in blobs(one, cache)]
     release = catalogue.release
-    with _repository(packages, Store(cache), release.suite) as repository:
+    with (
+        _repository(packages, Store(cache), release.suite) as repository,
+        tempfile.TemporaryDirectory(dir=cache, prefix="mmdebstrap.") as scratch,
+    ):
         run_logged(
             [
                 *("unshare", "--net", "--mount", "--", "mmdebstrap", "--mode=root", "--variant=essential"),
@@ -390,7 +395,12 @@ def make_root(catalogue: Catalogue, name: str, cache: Path, target: Path) -> Non
                 *(release.suite, str(target), f"deb [trusted=yes] copy:{repository} ./"),
             ],
             log=cache / "log" / f"root-{name}.log",
-            env={"SOURCE_DATE_EPOCH": str(release.epoch), "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
+            env={
+                "SOURCE_DATE_EPOCH": str(release.epoch),
+                "LC_ALL": "C.UTF-8",
+                "DEBIAN_FRONTEND": "noninteractive",
+                "TMPDIR": scratch,  # it leaves its apt configuration there
+            },
             deadline_s=ROOT_DEADLINE_S,
         )
 

@@ -1,6 +1,7 @@
 """What images/<name>/image.toml says, as typed objects; reading it is validating it.
 
-A folder with an image.toml and a Containerfile is an image; one without a Containerfile (buildroot) is a set of locked packages only.
+A folder with an image.toml and a Containerfile is an image. Without a Containerfile it is the root made of its packages and nothing
+else (base, whose parent is scratch), or only a set of locked packages (buildroot).
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ ROOT_USER = "root"
 
 @dataclass(frozen=True)
 class GoBinary:
-    """One program made from Go: the package to build, the file's name, and whether it links C."""
+    """One program made from Go: the package to build, the file's name, whether it links C, and what the linker writes into it.
+
+    A stamp is `import/path.Variable=value`: a version that its authors' own build scripts would set (`go tool link`, -X).
+    """
 
     package: str
     output: str
     cgo: bool = False
+    stamps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ class Definition:
 
     @property
     def is_image(self) -> bool:
-        return self.containerfile.is_file()
+        """A root made of packages only (`base`) needs no Containerfile; a set of packages that no image is made from has a parent."""
+        return self.containerfile.is_file() or self.parent == SCRATCH
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ def read_definition(file: Path) -> Definition:
 def _go(file: Path, entry: Mapping[str, Any]) -> GoBinary:
     _refuse_unknown(file, entry, {one.name for one in fields(GoBinary)})
     try:
-        return GoBinary(**entry)
+        return GoBinary(**{**entry, "stamps": _strings(file, "stamps", entry.get("stamps", []))})
     except TypeError as error:
         raise _wrong(file, f"[[go]] needs package and output: {error}") from error
 

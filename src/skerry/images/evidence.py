@@ -1,0 +1,74 @@
+"""The SBOM of a built image: what its own files prove it is made of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skerry.base.canonical import digest_of, sha256_file
+from skerry.base.errors import IntegrityError
+from skerry.base.paths import write_atomic
+from skerry.bundle import licences, sbom
+from skerry.images import golang, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from skerry.base.paths import Checkout
+    from skerry.images.definition import Definition
+    from skerry.images.inputs import Inputs
+
+LICENCES = "licences.toml"
+# Where a program may lie in an image; looking through the rest of the root would take longer than building it.
+PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "usr/local/bin", "usr/lib", "opt")
+
+
+def parts_digest(checkout: Checkout) -> str:
+    """Return the digest of what an SBOM depends on besides the image: reviewed licences and the code that reads them."""
+    files = [checkout.images / LICENCES, *(Path(str(module.__file__)) for module in (parts, sbom, licences))]
+    return digest_of([sha256_file(file) for file in files])
+
+
+def write_sbom(inputs: Inputs, one: Definition, *, root: Path, image_id: str, target: Path) -> None:
+    """Write the CycloneDX document of an image.
+
+    Args:
+        inputs: the catalogue and cache it was built with.
+        one: its definition.
+        root: its root file system, mounted.
+        image_id: its digest.
+        target: where the document goes, replaced atomically.
+
+    Raises:
+        IntegrityError: `sbom.no_licence` names every part without a licence; `sbom.no_program`, `sbom.no_build_info`.
+    """
+    release = inputs.catalogue.release
+    overrides = parts.read_overrides(inputs.catalogue.checkout.images / LICENCES)
+    found = parts.deb_parts(root, distribution=f"debian-{release.suite}", overrides=overrides)
+    found += parts.wheel_parts(root, overrides=overrides)
+    binaries = list(_programs(inputs, one, root))
+    if binaries:
+        found += parts.go_parts(
+            binaries,
+            go=golang.toolchain(inputs.cache) / "bin" / "go",
+            modcache=golang.module_cache(inputs.cache),
+            overrides=overrides,
+        )
+    subject = sbom.Subject(one.name, one.version, one.licence, release.epoch, image_id)
+    document = sbom.make_sbom(subject, found)
+    write_atomic(target, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def _programs(inputs: Inputs, one: Definition, root: Path) -> Iterator[Path]:
+    for ancestor in inputs.catalogue.lineage(one.name):
+        for program in ancestor.go:
+            places = [place for folder in PROGRAM_FOLDERS for place in (root / folder).rglob(program.output)]
+            files = [place for place in places if place.is_file() and not place.is_symlink()]
+            if not files:
+                raise IntegrityError(
+                    "sbom.no_program",
+                    f"image {one.name} does not contain {program.output}",
+                    f"copy it in images/{ancestor.name}/Containerfile, or take it out of image.toml",
+                )
+            yield from files

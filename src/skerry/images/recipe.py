@@ -1,0 +1,270 @@
+"""The recipe: inputs digest, fetch everything, then build without network, parents first, and record each result.
+
+Contract: an image is built when no record says that the storage holds it for these inputs. A record is written after the commit, by a
+rename, so an interrupted build is simply done again. Two builds on one machine wait for each other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skerry.base import clock, process
+from skerry.base.errors import IntegrityError, PreconditionError
+from skerry.base.paths import default_cache, find_checkout, write_atomic
+from skerry.images import debian, engine, golang, wheels
+from skerry.images.context import make_context
+from skerry.images.definition import SCRATCH, load_catalogue
+from skerry.images.evidence import parts_digest, write_sbom
+from skerry.images.inputs import BASE_ENVIRONMENT, BUILD_LOCK, REPOSITORY, Inputs, labels
+from skerry.images.steps import exclusive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from skerry.base.progress import Progress
+    from skerry.images.definition import Definition
+
+KEPT_IMAGES = 2  # of each name: what runs and what it replaced
+# One lock for the storage, which all checkouts and caches of a machine share.
+STORAGE_LOCK = Path("/run/lock/skerry-images.lock")
+PROGRAMS = {
+    "apt-get": "apt",
+    "buildah": "buildah",
+    "dpkg-deb": "dpkg",
+    "mmdebstrap": "mmdebstrap",
+    "unshare": "util-linux",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One built image.
+
+    Args:
+        name: the image's name.
+        reference: its name in the storage.
+        image_id: digest of its configuration, which is its identity: it does not depend on compression.
+        inputs: digest of what it was made from.
+        sbom: its CycloneDX document.
+        parts: digest of what the SBOM's licences were judged by.
+        unlocked: made with replacements of lost packages, or on a parent that was.
+        seconds: time the build took, rounded up.
+    """
+
+    name: str
+    reference: str
+    image_id: str
+    inputs: str
+    sbom: str
+    parts: str
+    unlocked: bool
+    seconds: int
+
+
+def image_reference(name: str) -> str:
+    """Return the name that an image of this checkout has in the storage, built or not.
+
+    Raises:
+        NotFoundError: `images.unknown`, `images.not_locked`.
+    """
+    return Inputs(load_catalogue(find_checkout()), default_cache()).reference(name)
+
+
+def check_tools() -> None:
+    """Raise when this machine cannot build.
+
+    Raises:
+        PreconditionError: `images.not_root`, `process.missing_program`.
+    """
+    if os.geteuid() != 0:
+        raise PreconditionError(
+            "images.not_root", "images are built by root: their files have owners", "run it with sudo"
+        )
+    for program, package in PROGRAMS.items():
+        process.want_program(program, hint=f"install the package {package}")
+
+
+def with_parents(inputs: Inputs, names: Iterable[str]) -> list[Definition]:
+    """Return the definitions of the named images (all when none is named) and their parents, parents first."""
+    catalogue = inputs.catalogue
+    wanted = {one.name for name in names for one in catalogue.lineage(name)}
+    return [one for one in catalogue.images if not wanted or one.name in wanted]
+
+
+def fetch(inputs: Inputs, names: Sequence[str], *, progress: Progress) -> list[str]:
+    """Fetch what the named images (all when none is named) are made of into the cache (network).
+
+    Returns the differences where lost Debian packages were replaced, as lines.
+
+    Raises:
+        as `debian.fetch`, `wheels.fetch`, `golang.fetch`.
+    """
+    todo = with_parents(inputs, names)
+    roots = [one.name for one in todo if one.debs]
+    if any(program.cgo for one in todo for program in one.go):
+        roots.append(debian.BUILDROOT)
+    changes = debian.fetch(inputs.catalogue, roots, inputs.cache, progress=progress)
+    checkout = inputs.catalogue.checkout
+    locks = {checkout.root / one.python for one in todo if one.python}
+    if locks:
+        locks.add(checkout.requirements / BUILD_LOCK)
+    for lock in sorted(locks):
+        with progress.step(f"fetch wheels of {lock.name}"):
+            wheels.fetch(lock, inputs.cache)
+    for one in todo:
+        if one.go:
+            with progress.step(f"fetch Go modules of {one.name}"):
+                golang.fetch(one.folder, inputs.cache)
+    return changes
+
+
+def build(inputs: Inputs, names: Sequence[str], *, progress: Progress) -> list[Result]:
+    """Bring the named images (all when none is named) and their parents up to date, and return them, parents first.
+
+    What is missing is fetched first; then everything is built without a network.
+
+    Raises:
+        PreconditionError: `images.not_root`, `process.missing_program`: nothing has been touched.
+        ProcessError: `images.step_failed` with the end of the step's log and its path.
+        IntegrityError: `images.wrong_user`, and what verifying fetched parts finds.
+    """
+    check_tools()
+    todo = with_parents(inputs, names)
+    done = {one.name: read_record(inputs, one.name) for one in todo}
+    if all(record is not None for record in done.values()) and _all_stored(done.values()):
+        return [record for record in done.values() if record is not None]
+    with exclusive(STORAGE_LOCK):
+        engine.remove_leftovers()
+        changes = fetch(inputs, [one.name for one in todo], progress=progress)
+        for line in changes:
+            progress.say(f"warning: replaced a lost package: {line}")
+        inputs = Inputs(inputs.catalogue, inputs.cache)  # replacements change what images are made from
+        results = [_up_to_date(inputs, one) or _build_one(inputs, one, progress=progress) for one in todo]
+        _remove_old(inputs, results, progress=progress)
+    return results
+
+
+def _all_stored(records: Iterable[Result | None]) -> bool:
+    stored = engine.stored_images()
+    return all(record is not None and stored.get(record.reference) == record.image_id for record in records)
+
+
+def _up_to_date(inputs: Inputs, one: Definition) -> Result | None:
+    record = read_record(inputs, one.name)
+    return record if record is not None and _all_stored([record]) else None
+
+
+def record_folder(cache: Path, name: str) -> Path:
+    """Return where the records and SBOMs of an image lie."""
+    return cache / "images" / name
+
+
+def read_record(inputs: Inputs, name: str) -> Result | None:
+    """Return what was recorded when an image was built from these very inputs; None when it was not, or its SBOM is out of date."""
+    file = record_folder(inputs.cache, name) / f"{inputs.digest(name)}.json"
+    if not file.is_file():
+        return None
+    record = Result(**json.loads(file.read_text()))
+    current = record.parts == parts_digest(inputs.catalogue.checkout) and Path(record.sbom).is_file()
+    return record if current else None
+
+
+def _build_one(inputs: Inputs, one: Definition, *, progress: Progress) -> Result:
+    start = clock.monotonic()
+    reference = inputs.reference(one.name)
+    with progress.step(f"build {one.name}"):
+        if reference not in engine.stored_images():
+            _make_image(inputs, one, reference)
+        image_id = engine.stored_images()[reference]
+        _check_user(inputs, one, reference)
+        sbom = record_folder(inputs.cache, one.name) / f"{inputs.digest(one.name)}.cdx.json"
+        with engine.mounted(reference, name=one.name) as root:
+            write_sbom(inputs, one, root=root, image_id=image_id, target=sbom)
+    result = Result(
+        name=one.name,
+        reference=reference,
+        image_id=image_id,
+        inputs=inputs.digest(one.name),
+        sbom=str(sbom),
+        parts=parts_digest(inputs.catalogue.checkout),
+        unlocked=is_unlocked(inputs, one.name),
+        seconds=int(clock.monotonic() - start) + 1,
+    )
+    write_atomic(sbom.with_name(f"{result.inputs}.json"), json.dumps(asdict(result), indent=1).encode())
+    return result
+
+
+def is_unlocked(inputs: Inputs, name: str) -> bool:
+    """Say whether an image, or an image it stands on, is made with replacements of lost packages."""
+    return any(debian.is_unlocked(one, inputs.cache) for one in inputs.catalogue.lineage(name))
+
+
+def _make_image(inputs: Inputs, one: Definition, reference: str) -> None:
+    release = inputs.catalogue.release
+    log = inputs.cache / "log" / f"image-{one.name}.log"
+    with tempfile.TemporaryDirectory(dir=_contexts(inputs.cache), prefix=f"{one.name}.") as folder:
+        if one.parent == SCRATCH:
+            root = Path(folder) / "root.tar"
+            debian.make_root(inputs.catalogue, one.name, inputs.cache, root)
+            engine.build_from_root(
+                root,
+                name=one.name,
+                reference=reference,
+                epoch=release.epoch,
+                environment=dict(BASE_ENVIRONMENT),
+                labels=labels(one),
+                log=log,
+            )
+            return
+        make_context(inputs, one, Path(folder))
+        options = {
+            "SKERRY_PARENT": inputs.reference(one.parent),
+            "SKERRY_UID": str(inputs.catalogue.uid(one)),
+            "SKERRY_VERSION": one.version,
+            "SKERRY_EPOCH": str(release.epoch),
+        }
+        engine.build(Path(folder), reference=reference, options=options, labels=labels(one), log=log)
+
+
+def _contexts(cache: Path) -> Path:
+    folder = cache / "contexts"
+    if folder.exists():  # we hold the lock: whatever lies here was left by an interrupted build
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _check_user(inputs: Inputs, one: Definition, reference: str) -> None:
+    uid = inputs.catalogue.uid(one)
+    found = engine.inspect(reference).get("config", {}).get("User", "")
+    if uid != 0 and found != str(uid):
+        engine.remove_image(reference)
+        raise IntegrityError(
+            "images.wrong_user",
+            f"images/{one.name} runs as {found or 'root'!r}, release.toml says {uid}",
+            "end its Containerfile with: USER ${SKERRY_UID}",
+        )
+
+
+def _remove_old(inputs: Inputs, results: Sequence[Result], *, progress: Progress) -> None:
+    """Remove images of ours beyond the newest KEPT_IMAGES of each name; one that is in use stays."""
+    stored = engine.stored_images()
+    for result in results:
+        records = sorted(
+            record_folder(inputs.cache, result.name).glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True
+        )
+        records = [file for file in records if not file.name.endswith(".cdx.json")]
+        kept = {Result(**json.loads(file.read_text())).reference for file in records[:KEPT_IMAGES]} | {result.reference}
+        for reference in stored:
+            if reference.startswith(f"{REPOSITORY}/{result.name}:") and reference not in kept:
+                if engine.remove_image(reference):
+                    progress.say(f"  removed {reference}")
+        for file in records[KEPT_IMAGES:]:
+            file.with_suffix(".cdx.json").unlink(missing_ok=True)
+            file.unlink()
