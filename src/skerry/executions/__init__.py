@@ -1,0 +1,1 @@
+"""Executions: an agent asked to do something, and what came of it."""
