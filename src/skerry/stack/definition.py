@@ -70,12 +70,12 @@ class Tmpfs:
 
 @dataclass(frozen=True)
 class SecretMount:
-    """A secret as a file: owned by the container's user, mode 0400."""
+    """A secret as a file: owned by the container's user, mode 0400; /run/secrets is a tmpfs of its own."""
 
     name: Annotated[
         str, Rules("name in appliance/secrets.toml, or worker-${queue_id} in a pool's instance", pattern=SECRET)
     ]
-    target: Annotated[str, Rules("path in the container", pattern=ABSOLUTE)]
+    target: Annotated[str, Rules("path in the container", pattern=r"/run/secrets/[A-Za-z0-9._-]+")]
 
 
 @dataclass(frozen=True)
