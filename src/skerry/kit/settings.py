@@ -84,10 +84,11 @@ class Settings:
     s3: Place = Place("minio", 9000)
     s3_bucket: str = "skerry"
     llm_url: str = "http://litellm:4000"
-    models_catalogue: Path = Path("/usr/share/skerry/catalogue.toml")
+    model_catalog: Path = Path("/etc/skerry/models.toml")
     log_level: str = "INFO"
     pool_size: int = 10
     issuer: str = "skerry"
+    version: str = "development"
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -185,10 +186,11 @@ PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "SKERRY_S3_ENDPOINT": ("s3", place_parser(9000)),
     "SKERRY_S3_BUCKET": ("s3_bucket", str),
     "SKERRY_LLM_URL": ("llm_url", parse_url),
-    "SKERRY_MODELS_CATALOGUE": ("models_catalogue", Path),
+    "SKERRY_MODEL_CATALOG": ("model_catalog", Path),
     "SKERRY_LOG_LEVEL": ("log_level", parse_level),
     "SKERRY_POOL_SIZE": ("pool_size", int),
     "SKERRY_ISSUER": ("issuer", str),
+    "SKERRY_VERSION": ("version", str),
 }
 """Variable -> (field of Settings, its parser). A new setting is a field and a line here."""
 

@@ -1,0 +1,35 @@
+"""POST /api/v1/agents and GET /api/v1/agents/{agent_id}."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, status
+
+from skerry.agents import service
+from skerry.agents.schemas import AgentCreate, AgentResponse
+from skerry.authz.guard import Caller, guard
+from skerry.kit.http import part
+from skerry.kit.ids import parse_id
+from skerry.models.catalog import Catalog
+
+router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+async def create_agent(
+    request: Request, body: AgentCreate, caller: Annotated[Caller, Depends(guard("agents:create"))]
+) -> AgentResponse:
+    """Make an agent."""
+    async with caller.write() as session:
+        row = await service.create_agent(session, caller.principal, body, catalog=part(request, Catalog))
+    return AgentResponse.of(row, caller.principal)
+
+
+@router.get("/{agent_id}")
+async def get_agent(agent_id: str, caller: Annotated[Caller, Depends(guard("agents:read"))]) -> AgentResponse:
+    """Read an agent; somebody else's is not found."""
+    wanted = parse_id(agent_id, what="agent")
+    async with caller.read() as session:
+        row = await service.get_agent(session, caller.principal.organization_id, wanted)
+    return AgentResponse.of(row, caller.principal)

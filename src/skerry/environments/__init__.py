@@ -1,0 +1,1 @@
+"""Environments, and the worker queues in them."""

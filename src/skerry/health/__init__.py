@@ -1,0 +1,1 @@
+"""Health: what this process reaches, checked now, each with a deadline."""

@@ -1,0 +1,173 @@
+"""One check for each thing the API may reach. A check returns when it is well and raises when it is not.
+
+Contract: each uses the component as the product does (its own credentials, a real question), never only its port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import httpx
+import urllib3
+from minio import Minio
+from redis.asyncio import Redis
+from sqlalchemy import func, select, text
+
+from skerry.auth.temporal import NO_ORGANIZATION
+from skerry.auth.tokens import Subject
+from skerry.authz.opa import API_DECISION
+from skerry.base import clock
+from skerry.base.errors import UnavailableError
+from skerry.tables.workers import workers
+
+if TYPE_CHECKING:
+    from skerry.auth.temporal import TemporalDoor
+    from skerry.auth.tokens import Issuer
+    from skerry.authz.opa import Opa
+    from skerry.kit.db import Database
+    from skerry.kit.settings import Settings
+    from skerry.models.catalog import Catalog
+
+CHECK_DEADLINE_S: Final = 1.5
+"""Longest a check may take: a stopped component is named within 2 s."""
+WORKER_SILENCE: Final = timedelta(seconds=30)
+"""A worker that is not disconnected and was not heard of for so long is failing."""
+WORKER_FORGOTTEN: Final = timedelta(minutes=10)
+"""After so long a silent worker is not expected back: another has taken its place, or its pool is gone."""
+S3_ACCESS_KEY: Final = "skerry-api"
+OK: Final = 200
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What the checks hold open between two rounds."""
+
+    settings: Settings
+    database: Database
+    opa: Opa
+    issuer: Issuer
+    temporal: TemporalDoor
+    catalog: Catalog
+    redis: Redis
+    s3: Minio
+    llm: httpx.AsyncClient
+
+    async def close(self) -> None:
+        """Close what `make_probes` opened; the rest belongs to app.py."""
+        await self.redis.aclose()
+        await self.llm.aclose()
+
+
+def make_probes(  # noqa: PLR0913  one argument a part
+    settings: Settings, *, database: Database, opa: Opa, issuer: Issuer, temporal: TemporalDoor, catalog: Catalog
+) -> Probes:
+    """Return probes; nothing connects before the first check. Secrets: `valkey-api`, `minio-api`."""
+    redis = Redis(
+        host=settings.valkey.host,
+        port=settings.valkey.port,
+        username=settings.valkey_user,
+        password=settings.secrets.text("valkey-api"),
+        socket_timeout=CHECK_DEADLINE_S,
+        socket_connect_timeout=CHECK_DEADLINE_S,
+        client_name="skerry-health",
+    )
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(total=CHECK_DEADLINE_S), retries=urllib3.Retry(total=0), maxsize=1
+    )
+    s3 = Minio(
+        str(settings.s3),
+        access_key=S3_ACCESS_KEY,
+        secret_key=settings.secrets.text("minio-api"),
+        secure=False,
+        region="us-east-1",
+        http_client=pool,
+    )
+    llm = httpx.AsyncClient(base_url=settings.llm_url, timeout=CHECK_DEADLINE_S, trust_env=False)
+    return Probes(settings, database, opa, issuer, temporal, catalog, redis, s3, llm)
+
+
+async def check_postgres(probes: Probes) -> None:
+    """A transaction as role platform."""
+    async with probes.database.platform_transaction("health") as session:
+        await session.scalar(text("select 1"))
+
+
+async def check_valkey(probes: Probes) -> None:
+    """A PING as user api."""
+    await probes.redis.ping()
+
+
+async def check_minio(probes: Probes) -> None:
+    """The product's bucket, asked for with the API's own key."""
+    if not await asyncio.to_thread(probes.s3.bucket_exists, probes.settings.s3_bucket):
+        raise UnavailableError("health.no_bucket", "the bucket is missing", "run the job storage")
+
+
+async def check_opa(probes: Probes) -> None:
+    """A question that the platform policy answers with a denial."""
+    answer = await probes.opa.query(API_DECISION, {"action": "health:check", "principal": {}})
+    if not isinstance(answer, dict) or answer.get("allow") is not False:
+        raise UnavailableError("health.policy", "the policy does not deny by default", "see policies/skerry/api")
+
+
+async def check_temporal(probes: Probes) -> None:
+    """The frontend's own health service."""
+    client = await probes.temporal.system()
+    if not await client.service_client.check_health(timeout=timedelta(seconds=CHECK_DEADLINE_S)):
+        raise UnavailableError("health.not_serving", "the frontend does not serve", "see `skerry stack logs temporal`")
+
+
+async def check_litellm(probes: Probes) -> None:
+    """LiteLLM's own liveliness."""
+    response = await probes.llm.get("/health/liveliness")
+    if response.status_code != OK:
+        raise UnavailableError("health.status", f"it answers {response.status_code}", "see `skerry stack logs litellm`")
+
+
+async def check_models(probes: Probes) -> None:
+    """One token of the default model, through LiteLLM: its server, its file and the token check at the door."""
+    model = probes.catalog.default
+    if model is None:
+        return
+    subject = Subject(kind="system", subject="health", organization_id=NO_ORGANIZATION, organization="", name="health")
+    token = await probes.issuer.mint_litellm(subject)
+    response = await probes.llm.post(
+        "/v1/chat/completions",
+        headers={"authorization": f"Bearer {token}"},
+        json={"model": model.id, "max_tokens": 1, "messages": [{"role": "user", "content": "ping"}]},
+    )
+    if response.status_code != OK:
+        raise UnavailableError("health.status", f"it answers {response.status_code}", "see `skerry stack logs ollama`")
+
+
+async def check_workers(probes: Probes) -> None:
+    """No worker that said hello and not goodbye has gone silent; no worker at all is well."""
+    moment = clock.now()
+    statement = select(func.count()).where(
+        workers.c.disconnected_at.is_(None),
+        workers.c.last_heartbeat_at < moment - WORKER_SILENCE,
+        workers.c.last_heartbeat_at > moment - WORKER_FORGOTTEN,
+    )
+    async with probes.database.platform_transaction("heartbeats") as session:
+        silent = await session.scalar(statement)
+    if silent:
+        raise UnavailableError("health.silent", f"{silent} silent", "see `skerry stack status`")
+
+
+CHECKS: Final = {
+    "postgres": check_postgres,
+    "valkey": check_valkey,
+    "minio": check_minio,
+    "opa": check_opa,
+    "temporal": check_temporal,
+    "litellm": check_litellm,
+    "models": check_models,
+    "workers": check_workers,
+}
+"""Name in the answer -> its check; the name is the service's, but for `models` (their servers) and `workers`."""
+
+NEEDED: Final = frozenset({"postgres", "opa"})
+"""Without these no request is answered: the API is not ready."""

@@ -1,0 +1,1 @@
+"""Models: what agents may name. Hosts are LiteLLM's business."""
