@@ -1,0 +1,157 @@
+"""An outside world of the test's own: a network namespace with a documentation network, where every arrival is counted.
+
+198.51.100.0/24 (RFC 5737) is routed on the host to a namespace in which listeners count TCP connections and UDP
+datagrams (DNS questions are answered, so that a resolver that gets through is seen to get through). Listeners on the
+host's own side of that network count what reaches the host itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import socket
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skerry.base.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NAMESPACE = "skerry-test-outside"
+NEAR = "skerrytest0"
+FAR = "skerrytest1"
+HOST = "198.51.100.1"
+OUTSIDE = "198.51.100.80"
+PREFIX = 24
+TCP_PORTS = (53, 80, 443)
+UDP_PORTS = (53,)
+CLONE_NEWNET = 0x40000000
+POLL_S = 0.2
+
+
+@dataclass
+class Outside:
+    """What arrived, by (address, protocol, port)."""
+
+    arrivals: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+
+    def total(self) -> int:
+        return sum(self.arrivals.values())
+
+
+@contextmanager
+def outside_world() -> Iterator[Outside]:
+    """Make the namespace and its listeners; everything is removed at the end."""
+    world = Outside()
+    stop = threading.Event()
+    _remove()
+    opened: list[tuple[socket.socket, tuple[str, str, int]]] = []
+    try:
+        _make()
+        opened = [*_listen(HOST), *_in_namespace(lambda: _listen(OUTSIDE))]
+        counter = threading.Thread(target=_count, args=(world, opened, stop), daemon=True)
+        counter.start()
+        yield world
+        stop.set()
+        counter.join()
+    finally:
+        stop.set()
+        for sock, _ in opened:
+            sock.close()
+        _remove()
+
+
+def _make() -> None:
+    _ip("netns", "add", NAMESPACE)
+    _ip("link", "add", NEAR, "type", "veth", "peer", "name", FAR, "netns", NAMESPACE)
+    _ip("address", "add", f"{HOST}/{PREFIX}", "dev", NEAR)
+    _ip("link", "set", NEAR, "up")
+    _ip("-n", NAMESPACE, "address", "add", f"{OUTSIDE}/{PREFIX}", "dev", FAR)
+    _ip("-n", NAMESPACE, "link", "set", FAR, "up")
+    _ip("-n", NAMESPACE, "link", "set", "lo", "up")
+    # Answers find the way back to any container that got through.
+    _ip("-n", NAMESPACE, "route", "add", "default", "via", HOST)
+
+
+def _remove() -> None:
+    run(["ip", "link", "delete", NEAR], check=False)
+    run(["ip", "netns", "delete", NAMESPACE], check=False)
+
+
+def _ip(*words: str) -> None:
+    run(["ip", *words])
+
+
+def _listen(address: str) -> list[tuple[socket.socket, tuple[str, str, int]]]:
+    opened = []
+    for kind, protocol, ports in (
+        (socket.SOCK_STREAM, "tcp", TCP_PORTS),
+        (socket.SOCK_DGRAM, "udp", UDP_PORTS),
+    ):
+        for port in ports:
+            sock = socket.socket(socket.AF_INET, kind)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((address, port))
+            if protocol == "tcp":
+                sock.listen(64)
+            sock.setblocking(False)
+            opened.append((sock, (address, protocol, port)))
+    return opened
+
+
+def _in_namespace(
+    make: Callable[[], list[tuple[socket.socket, tuple[str, str, int]]]],
+) -> list[tuple[socket.socket, tuple[str, str, int]]]:
+    """Run `make` in a thread that has entered the namespace; sockets stay in the namespace they were made in."""
+    result: list[tuple[socket.socket, tuple[str, str, int]]] = []
+    failures: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            handle = os.open(Path("/run/netns") / NAMESPACE, os.O_RDONLY)
+            try:
+                if libc.setns(handle, CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            finally:
+                os.close(handle)
+            result.extend(make())
+        except OSError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return result
+
+
+def _count(world: Outside, opened: list[tuple[socket.socket, tuple[str, str, int]]], stop: threading.Event) -> None:
+    with selectors.DefaultSelector() as selector:
+        for sock, place in opened:
+            selector.register(sock, selectors.EVENT_READ, place)
+        while not stop.is_set():
+            for key, _ in selector.select(POLL_S):
+                sock, place = key.fileobj, key.data
+                assert isinstance(sock, socket.socket)
+                world.arrivals[place] += 1
+                if place[1] == "tcp":
+                    sock.accept()[0].close()
+                else:
+                    question, sender = sock.recvfrom(4096)
+                    sock.sendto(_answer(question), sender)
+
+
+def _answer(question: bytes) -> bytes:
+    """Return a DNS answer that gives OUTSIDE for whatever is asked."""
+    header = question[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00"
+    end = question.find(b"\x00", 12) + 5
+    record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04" + socket.inet_aton(OUTSIDE)
+    return header + question[12:end] + record
