@@ -29,6 +29,10 @@ class Checkout:
         return self.root / "appliance" / "services"
 
     @property
+    def secrets(self) -> Path:
+        return self.root / "appliance" / "secrets.toml"
+
+    @property
     def config(self) -> Path:
         return self.root / "appliance" / "config"
 
