@@ -1,5 +1,4 @@
-"""The worker's only way to the control plane: HTTP, with the pool's key to register and a short-lived token for the
-rest.
+"""The worker's only way to the control plane: HTTP, with the pool's key to register and a token for the rest.
 
 Contract: an answer is a parsed object, a failure a SkerryError with the API's own code. Calls that must not be lost
 are repeated over a connection that broke, because every one of them is idempotent by its key (execution, step,

@@ -124,7 +124,7 @@ class Incoming:
         self._size = 0
 
     def __enter__(self) -> Self:
-        self._stream = tempfile.NamedTemporaryFile(  # noqa: SIM115  closed in __exit__
+        self._stream = tempfile.NamedTemporaryFile(
             dir=self._path.parent, prefix=".incoming-", delete=False
         )
         return self

@@ -69,6 +69,10 @@ class Bell:
         self._rung.add(name)
         self._news.set()
 
+    async def ring_soon(self, name: str) -> None:
+        """Ring, in the form that `WriteSession.after_commit` takes."""
+        self.ring(name)
+
     @asynccontextmanager
     async def listening(self, name: str) -> AsyncIterator[Listener]:
         """Give a Listener of `name` for the length of the block."""
