@@ -87,7 +87,7 @@ def build_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(opa.close)
     temporal = TemporalDoor(settings, issuer, name="skerry-api")
     catalog = read_catalog(settings.model_catalog)
-    probes = make_probes(settings, database=database, opa=opa, issuer=issuer, temporal=temporal, catalog=catalog)
+    probes = make_probes(settings, database=database, opa=opa, temporal=temporal)
     health = Health(probes)
     stack.push_async_callback(health.close)
     for one in (settings, database, keys, issuer, opa, temporal, catalog, health):

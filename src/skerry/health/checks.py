@@ -14,10 +14,10 @@ import httpx
 import urllib3
 from minio import Minio
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from sqlalchemy import func, select, text
 
-from skerry.auth.temporal import NO_ORGANIZATION
-from skerry.auth.tokens import Subject
 from skerry.authz.opa import API_DECISION
 from skerry.base import clock
 from skerry.base.errors import UnavailableError
@@ -25,13 +25,11 @@ from skerry.tables.workers import workers
 
 if TYPE_CHECKING:
     from skerry.auth.temporal import TemporalDoor
-    from skerry.auth.tokens import Issuer
     from skerry.authz.opa import Opa
     from skerry.kit.db import Database
     from skerry.kit.settings import Settings
-    from skerry.models.catalog import Catalog
 
-CHECK_DEADLINE_S: Final = 1.5
+CHECK_DEADLINE_S: Final = 1.8
 """Longest a check may take: a stopped component is named within 2 s."""
 WORKER_SILENCE: Final = timedelta(seconds=30)
 """A worker that is not disconnected and was not heard of for so long is failing."""
@@ -48,9 +46,7 @@ class Probes:
     settings: Settings
     database: Database
     opa: Opa
-    issuer: Issuer
     temporal: TemporalDoor
-    catalog: Catalog
     redis: Redis
     s3: Minio
     llm: httpx.AsyncClient
@@ -61,9 +57,7 @@ class Probes:
         await self.llm.aclose()
 
 
-def make_probes(  # noqa: PLR0913  one argument a part
-    settings: Settings, *, database: Database, opa: Opa, issuer: Issuer, temporal: TemporalDoor, catalog: Catalog
-) -> Probes:
+def make_probes(settings: Settings, *, database: Database, opa: Opa, temporal: TemporalDoor) -> Probes:
     """Return probes; nothing connects before the first check. Secrets: `valkey-api`, `minio-api`."""
     redis = Redis(
         host=settings.valkey.host,
@@ -72,6 +66,7 @@ def make_probes(  # noqa: PLR0913  one argument a part
         password=settings.secrets.text("valkey-api"),
         socket_timeout=CHECK_DEADLINE_S,
         socket_connect_timeout=CHECK_DEADLINE_S,
+        retry=Retry(NoBackoff(), 0),
         client_name="skerry-health",
     )
     pool = urllib3.PoolManager(
@@ -86,7 +81,7 @@ def make_probes(  # noqa: PLR0913  one argument a part
         http_client=pool,
     )
     llm = httpx.AsyncClient(base_url=settings.llm_url, timeout=CHECK_DEADLINE_S, trust_env=False)
-    return Probes(settings, database, opa, issuer, temporal, catalog, redis, s3, llm)
+    return Probes(settings, database, opa, temporal, redis, s3, llm)
 
 
 async def check_postgres(probes: Probes) -> None:
@@ -122,25 +117,19 @@ async def check_temporal(probes: Probes) -> None:
 
 async def check_litellm(probes: Probes) -> None:
     """LiteLLM's own liveliness."""
-    response = await probes.llm.get("/health/liveliness")
-    if response.status_code != OK:
-        raise UnavailableError("health.status", f"it answers {response.status_code}", "see `skerry stack logs litellm`")
+    await want_ok(probes, "/health/liveliness", logs="litellm")
 
 
 async def check_models(probes: Probes) -> None:
-    """One token of the default model, through LiteLLM: its server, its file and the token check at the door."""
-    model = probes.catalog.default
-    if model is None:
-        return
-    subject = Subject(kind="system", subject="health", organization_id=NO_ORGANIZATION, organization="", name="health")
-    token = await probes.issuer.mint_litellm(subject)
-    response = await probes.llm.post(
-        "/v1/chat/completions",
-        headers={"authorization": f"Bearer {token}"},
-        json={"model": model.id, "max_tokens": 1, "messages": [{"role": "user", "content": "ping"}]},
-    )
+    """The model servers, as LiteLLM reaches them: they answer and hold the models of the catalogue."""
+    await want_ok(probes, "/health/models", logs="ollama")
+
+
+async def want_ok(probes: Probes, path: str, *, logs: str) -> None:
+    """Raise unless LiteLLM answers `path` with 200."""
+    response = await probes.llm.get(path)
     if response.status_code != OK:
-        raise UnavailableError("health.status", f"it answers {response.status_code}", "see `skerry stack logs ollama`")
+        raise UnavailableError("health.status", f"it answers {response.status_code}", f"see `skerry stack logs {logs}`")
 
 
 async def check_workers(probes: Probes) -> None:
