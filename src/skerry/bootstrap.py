@@ -1,4 +1,4 @@
-"""Makes an organisation and what it needs to work: `python -m skerry.bootstrap organization | pool-key`, inside the control plane.
+"""Makes an organisation and what it needs to work: `python -m skerry.bootstrap organization | pool-key`.
 
 Contract: idempotent, and goes on where an earlier run stopped. A key or password is shown by the run that made it
 and by no other; nothing stores its text. `skerry bootstrap` and `skerry workers enroll` run this in the API's

@@ -71,7 +71,7 @@ async def _register(client: Client, name: str) -> bool:
 
 
 async def _is_usable(client: Client, name: str) -> bool:
-    """Ask history for a workflow that does not exist: `not found` is the answer of a server that knows the namespace."""
+    """Ask for a workflow that does not exist: a server that knows the namespace answers that there is no workflow."""
     request = DescribeWorkflowExecutionRequest(namespace=name, execution=WorkflowExecution(workflow_id=PROBE_ID))
     try:
         await client.workflow_service.describe_workflow_execution(request, timeout=CALL_DEADLINE)
