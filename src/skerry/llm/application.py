@@ -24,5 +24,7 @@ def create(settings: Settings) -> Gate:
     """
     # Proxies of the environment are never asked: both addresses are neighbours.
     client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
-    setattr(app.state, proxy.STATE, tokens.KeySet(tokens.fetch_from(settings.jwks_url, client)))
-    return Gate(app, ModelHealth(client, settings.ollama_url, read_catalog(settings.catalog)))
+    keys = tokens.KeySet(tokens.fetch_from(settings.jwks_url, client))
+    setattr(app.state, proxy.STATE, keys)
+    health = ModelHealth(client, settings.ollama_url, read_catalog(settings.catalog))
+    return Gate(app, keys=keys, health=health)

@@ -15,7 +15,6 @@ from litellm.proxy._types import ProxyException, UserAPIKeyAuth
 
 from skerry.base import clock
 from skerry.base.errors import SkerryError
-from skerry.llm.fields import refuse_foreign_fields
 from skerry.llm.tokens import KeySet, verify
 from skerry.llm.usage import usage_line
 
@@ -28,43 +27,24 @@ if TYPE_CHECKING:
 STATE = "skerry_keys"  # where `application` puts the KeySet on LiteLLM's app
 
 
-async def user_api_key_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
-    """Return what LiteLLM keeps about the caller of one request.
+async def user_api_key_auth(request: Request, api_key: str | None) -> UserAPIKeyAuth:
+    """Return what LiteLLM keeps about the caller of one request; the gate has checked the same token before.
 
     Raises:
         ProxyException: 401 for a token that is refused, 503 when the keys that check it cannot be had.
     """
     keys: KeySet = getattr(request.app.state, STATE)
     try:
-        caller = await verify(api_key.removeprefix("Bearer "), keys)
+        caller = await verify((api_key or "").removeprefix("Bearer "), keys)
     except SkerryError as error:
-        raise _refusal(error) from error
+        raise ProxyException(message=error.message, type=error.code, param=None, code=error.status) from error
     return UserAPIKeyAuth(
         api_key=caller.token_id, user_id=caller.organization, key_alias=caller.token_id, metadata=caller.metadata
     )
 
 
-def _refusal(error: SkerryError) -> ProxyException:
-    return ProxyException(message=f"{error.message}: {error.hint}", type=error.code, param=None, code=error.status)
-
-
 class UsageLog(CustomLogger):  # type: ignore[misc]  # LiteLLM is not in the checking environment
-    """Writes a usage line a call, and refuses fields of a request that are orders to LiteLLM."""
-
-    async def async_pre_call_hook(
-        self, user_api_key_dict: UserAPIKeyAuth, cache: Any, data: dict[str, Any], call_type: str
-    ) -> dict[str, Any]:
-        """Let a request through as it is.
-
-        Raises:
-            ProxyException: 400 when its body has a field outside the OpenAI API.
-        """
-        del user_api_key_dict, cache, call_type
-        try:
-            refuse_foreign_fields(data.get("proxy_server_request", {}).get("body", {}))
-        except SkerryError as error:
-            raise _refusal(error) from error
-        return data
+    """Writes a usage line a call."""
 
     async def async_log_success_event(
         self, kwargs: Mapping[str, Any], response_obj: Any, start_time: datetime, end_time: datetime

@@ -38,7 +38,8 @@ def usage_line(payload: Mapping[str, Any], caller: Mapping[str, Any], *, at: dat
         "ms": _milliseconds(start, end),
         "first_token_ms": _milliseconds(start, payload.get("completionStartTime")),
     }
-    if error := payload.get("error_information"):
+    error = payload.get("error_information") or {}
+    if error.get("error_class"):
         record["error"] = {"class": error.get("error_class"), "status": error.get("error_code")}
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False)
 
