@@ -80,6 +80,11 @@ class Pool:
         """The id on the host that is root inside."""
         return POOL_IDS_FIRST + self.slot * POOL_IDS
 
+    @property
+    def ids(self) -> int:
+        """How many ids it has."""
+        return POOL_IDS
+
 
 @dataclass(frozen=True)
 class Network:
@@ -100,6 +105,15 @@ class Attachment:
 
     network: Network
     address: str
+
+
+@dataclass(frozen=True)
+class MountedVolume:
+    """A volume under the name it has in podman."""
+
+    name: str
+    target: str
+    read_only: bool
 
 
 @dataclass(frozen=True)
@@ -127,6 +141,7 @@ class Instance:
     environment: Mapping[str, str]
     attachments: tuple[Attachment, ...]
     hosts: Mapping[str, str]
+    volumes: tuple[MountedVolume, ...]
     secrets: tuple[MountedSecret, ...]
     pool: Pool | None = None
 
@@ -282,6 +297,10 @@ def _instance(  # noqa: PLR0913  the six things an instance is made from
         },
         attachments=attachments,
         hosts={item.network.server: item.network.subnet.server for item in attachments if item.network.client == name},
+        volumes=tuple(
+            MountedVolume(f"{site.prefix}-{volume.name}", volume.target, volume.read_only)
+            for volume in definition.volumes
+        ),
         secrets=tuple(
             MountedSecret(f"{site.prefix}-{fill(mount.name, values, where=definition.file)}", mount.target)
             for mount in definition.secrets
