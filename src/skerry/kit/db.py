@@ -199,6 +199,7 @@ def make_engine(settings: Settings, role: str, *, secret: str, application: str)
         max_overflow=POOL_OVERFLOW,
         pool_timeout=POOL_WAIT_S,
         pool_recycle=CONNECTION_LIFE_S,
+        execution_options={"preserve_rowcount": True},  # else an INSERT says nothing of how many rows it made
         connect_args={"connect_timeout": CONNECT_DEADLINE_S, "application_name": application, "options": options},
     )
 
