@@ -7,8 +7,6 @@ host's own side of that network count what reaches the host itself.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import selectors
 import socket
 import threading
@@ -18,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.integration.namespaces import in_network
+
 from skerry.base.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 NAMESPACE = "skerry-test-outside"
 NEAR = "skerrytest0"
@@ -31,7 +31,6 @@ OUTSIDE = "198.51.100.80"
 PREFIX = 24
 TCP_PORTS = (53, 80, 443)
 UDP_PORTS = (53,)
-CLONE_NEWNET = 0x40000000
 POLL_S = 0.2
 
 
@@ -54,7 +53,7 @@ def outside_world() -> Iterator[Outside]:
     opened: list[tuple[socket.socket, tuple[str, str, int]]] = []
     try:
         _make()
-        opened = [*_listen(HOST), *_in_namespace(lambda: _listen(OUTSIDE))]
+        opened = [*_listen(HOST), *in_network(Path("/run/netns") / NAMESPACE, lambda: _listen(OUTSIDE))]
         counter = threading.Thread(target=_count, args=(world, opened, stop), daemon=True)
         counter.start()
         yield world
@@ -100,37 +99,9 @@ def _listen(address: str) -> list[tuple[socket.socket, tuple[str, str, int]]]:
             sock.bind((address, port))
             if protocol == "tcp":
                 sock.listen(64)
-            sock.setblocking(False)
+            sock.settimeout(0)
             opened.append((sock, (address, protocol, port)))
     return opened
-
-
-def _in_namespace(
-    make: Callable[[], list[tuple[socket.socket, tuple[str, str, int]]]],
-) -> list[tuple[socket.socket, tuple[str, str, int]]]:
-    """Run `make` in a thread that has entered the namespace; sockets stay in the namespace they were made in."""
-    result: list[tuple[socket.socket, tuple[str, str, int]]] = []
-    failures: list[BaseException] = []
-
-    def enter() -> None:
-        try:
-            libc = ctypes.CDLL(None, use_errno=True)
-            handle = os.open(Path("/run/netns") / NAMESPACE, os.O_RDONLY)
-            try:
-                if libc.setns(handle, CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), "setns")
-            finally:
-                os.close(handle)
-            result.extend(make())
-        except OSError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return result
 
 
 def _count(world: Outside, opened: list[tuple[socket.socket, tuple[str, str, int]]], stop: threading.Event) -> None:
@@ -139,14 +110,14 @@ def _count(world: Outside, opened: list[tuple[socket.socket, tuple[str, str, int
             selector.register(sock, selectors.EVENT_READ, place)
         while not stop.is_set():
             for key, _ in selector.select(POLL_S):
-                sock, place = key.fileobj, key.data
-                assert isinstance(sock, socket.socket)
-                world.arrivals[place] += 1
-                if place[1] == "tcp":
-                    sock.accept()[0].close()
+                arrived = key.fileobj
+                assert isinstance(arrived, socket.socket)
+                world.arrivals[key.data] += 1
+                if arrived.type == socket.SOCK_STREAM:
+                    arrived.accept()[0].close()
                 else:
-                    question, sender = sock.recvfrom(4096)
-                    sock.sendto(_answer(question), sender)
+                    question, sender = arrived.recvfrom(4096)
+                    arrived.sendto(_answer(question), sender)
 
 
 def _answer(question: bytes) -> bytes:
