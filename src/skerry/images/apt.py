@@ -1,7 +1,8 @@
-"""apt in a root of its own: resolves and downloads Debian packages without reading or changing what this machine has installed.
+"""apt in a root of its own: resolves and downloads Debian packages apart from what this machine has installed.
 
-Contract: the machine lends three things only: the mirrors it is configured for, its way out (`Acquire::*`, which holds proxies) and
-Debian's archive keys. The suite is ours. apt checks the signatures of the indices; every package is then held to its SHA-256.
+Contract: the machine lends three things only: the mirrors it is configured for, its way out (`Acquire::*`, which
+holds proxies) and Debian's archive keys. The suite is ours. apt checks the signatures of the indices; every package
+is then held to its SHA-256.
 Source: apt.conf(5), sources.list(5), deb822(5), apt-get(8).
 """
 
@@ -98,7 +99,7 @@ def _entries(etc_apt: Path) -> Iterator[tuple[str, str]]:
 
 
 def _entry_of_line(line: str) -> Iterator[tuple[str, str]]:
-    words = re.sub(r"\[[^\]]*\]", " ", line.split("#")[0]).split()
+    words = re.sub(r"\[[^\]]*\]", " ", line.split("#", maxsplit=1)[0]).split()
     if len(words) > 3 and words[0] == "deb" and "main" in words[3:]:  # noqa: PLR2004  deb ADDRESS SUITE COMPONENT...
         yield words[1], words[2]
 
@@ -143,11 +144,13 @@ class Apt:
         found = {(stanza["Package"], stanza["Version"]): stanza for stanza in shown if "SHA256" in stanza}
         missing = sorted(name for name, version in wanted if (name, version) not in found)
         if missing:
-            raise NotFoundError("images.deb_unknown", f"the index has no entry for {', '.join(missing)}", "run it again")
+            raise NotFoundError(
+                "images.deb_unknown", f"the index has no entry for {', '.join(missing)}", "run it again"
+            )
         return [found[key] for key in sorted(found)]
 
     def download(self, files: Sequence[Download]) -> None:
-        """Fetch files with apt's own transports; one that cannot be had is left out, the caller looks at what arrived."""
+        """Fetch files with apt's own transports; what cannot be had is left out: the caller looks at what arrived."""
         if not files:
             return
         words: list[str] = []
@@ -169,8 +172,15 @@ def _pretended(name: str) -> Stanza:
 
 
 def _status_stanza(stanza: Stanza) -> str:
-    kept = {key: value for key, value in stanza.items() if key not in ("Filename", "Size", "SHA256", "MD5sum", "Status")}
-    lines = {**kept, "Status": "install ok installed", "Maintainer": "nobody <nobody@localhost>", "Description": "locked"}
+    kept = {
+        key: value for key, value in stanza.items() if key not in ("Filename", "Size", "SHA256", "MD5sum", "Status")
+    }
+    lines = {
+        **kept,
+        "Status": "install ok installed",
+        "Maintainer": "nobody <nobody@localhost>",
+        "Description": "locked",
+    }
     return "".join(f"{key}: {value}\n" for key, value in lines.items()) + "\n"
 
 
@@ -201,7 +211,12 @@ def private_apt(suite: str, architecture: str, *, mirrors: Mirrors | None = None
 
 
 def _lay_out(root: Path, suite: str, architecture: str, mirrors: Mirrors) -> None:
-    for name in ("etc/apt/preferences.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg"):
+    for name in (
+        "etc/apt/preferences.d",
+        "var/lib/apt/lists/partial",
+        "var/cache/apt/archives/partial",
+        "var/lib/dpkg",
+    ):
         (root / name).mkdir(parents=True)
     (root / "var/lib/dpkg/status").touch()
     signed = f"deb [arch={architecture} signed-by={KEYRING}]"

@@ -1,7 +1,8 @@
 """A build context: everything a Containerfile may use, with modes that depend on nothing but the content.
 
-Contract: the folder holds Containerfile, debs/, bin/, wheels/, tools/, files/ and the checkout's folders named in `copies`, each only when the
-definition asks for it. Modes are 0755 for folders and executables and 0644 or 0444 for the rest, whatever the umask and the checkout say.
+Contract: the folder holds Containerfile, debs/, bin/, wheels/, tools/, files/ and the checkout's folders named in
+`copies`, each only when the definition asks for it. Modes are 0755 for folders and executables and 0644 or 0444 for
+the rest, whatever the umask and the checkout say.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Debian packages: lock, fetch, and roots made of locked packages only.
 
-Contract: images/<name>/debs.lock names every package an image adds to its parent, by name, version, pool path, size and SHA-256, without any
-host name. What a build uses comes from the store and equals the lock.
+Contract: images/<name>/debs.lock names every package an image adds to its parent, by name, version, pool path, size
+and SHA-256, without any host name. What a build uses comes from the store and equals the lock.
 
-Age: a locked part is at least MIN_AGE_DAYS old, by the date its builder wrote into it. Security fixes (the security archive and
-the updates suite, known by version or path) are exempt: Debian's security team reviews them by hand and builds them itself, and waiting would
-keep a published hole open for a week.
+Age: a locked part is at least MIN_AGE_DAYS old, by the date its builder wrote into it. Security fixes (the security
+archive and the updates suite, known by version or path) are exempt: Debian's security team reviews them by hand and
+builds them itself, and waiting would keep a published hole open for a week.
 
-Lost packages: Debian's mirrors drop superseded files. Where a locked one can no longer be had, the image's request is resolved again, the
-difference is printed, and the result is kept in the cache as a replacement for exactly that lock; the image counts as unlocked.
+Lost packages: Debian's mirrors drop superseded files. Where a locked one can no longer be had, the image's request is
+resolved again, the difference is printed, and the result is kept in the cache as a replacement for exactly that lock;
+the image counts as unlocked.
 Source: mmdebstrap(1), DESIGN.md "Reproducible".
 """
 
@@ -46,7 +47,8 @@ BUILDROOT = "buildroot"
 ROOT_RECIPE = 1
 ROOT_DEADLINE_S = 900.0
 FIX_VERSION = re.compile(r"[+~]deb\d+u\d+")
-# Manuals, translations and documentation stay out, on the first unpack and on every later one; licences stay (the SBOM reads them).
+# Manuals, translations and documentation stay out, on the first unpack and on every later one; licences stay (the
+# SBOM reads them).
 DPKG_OPTIONS = (
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/info/*",
@@ -56,8 +58,9 @@ DPKG_OPTIONS = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
 )
-# What would differ between two machines or two days, and what only apt would read. mmdebstrap copies hostname and resolv.conf from the
-# machine; all three files stay, empty, because engines mount their own over them and would else create them in every layer.
+# What would differ between two machines or two days, and what only apt would read. mmdebstrap copies hostname and
+# resolv.conf from the machine; all three files stay, empty, because engines mount their own over them and would else
+# create them in every layer.
 ROOT_HOOKS = (
     'for file in hostname hosts resolv.conf; do : > "$1"/etc/$file; chmod 0644 "$1"/etc/$file; done',
     'rm -rf "$1"/etc/apt "$1"/var/lib/apt "$1"/var/cache/apt',
@@ -112,13 +115,15 @@ def read_lock(file: Path) -> Lock:
     if not file.is_file():
         raise NotFoundError("images.not_locked", f"{file} does not exist", "run: skerry images lock")
     data = tomllib.loads(file.read_text())
+    if data.get("format") != LOCK_FORMAT:
+        raise InvalidInputError("images.lock", f"{file} has another format", "run: skerry images lock")
     try:
-        if data["format"] != LOCK_FORMAT:
-            raise KeyError("format")
         packages = tuple(Package(**entry) for entry in data["packages"])
         return Lock(data["suite"], tuple(data["asked"]), tuple(data["leave_out"]), packages)
     except (KeyError, TypeError) as error:
-        raise InvalidInputError("images.lock", f"{file} is no lock of ours: {error}", "run: skerry images lock") from error
+        raise InvalidInputError(
+            "images.lock", f"{file} is no lock of ours: {error}", "run: skerry images lock"
+        ) from error
 
 
 def render_lock(lock: Lock) -> str:
@@ -166,6 +171,23 @@ def effective_lock(definition: Definition, cache: Path) -> Lock:
         )
     replacement = _replacement_file(lock, definition, cache)
     return read_lock(replacement) if replacement.is_file() else lock
+
+
+def check_layers(catalogue: Catalogue, definitions: Sequence[Definition], cache: Path) -> None:
+    """Refuse locks in which an image brings a package that its parents have.
+
+    Raises:
+        InvalidInputError: `images.lock_outdated`: a parent was locked after its child.
+    """
+    for one in definitions:
+        above = {package.name for ancestor in catalogue.lineage(one.name)[:-1] for package in blobs(ancestor, cache)}
+        twice = sorted(package.name for package in blobs(one, cache) if package.name in above)
+        if twice:
+            raise InvalidInputError(
+                "images.lock_outdated",
+                f"images/{one.name}/debs.lock brings {', '.join(twice)}, which its parent has",
+                f"run: skerry images lock {one.name}",
+            )
 
 
 def is_unlocked(definition: Definition, cache: Path) -> bool:
@@ -231,7 +253,9 @@ def _resolve(apt: Apt, catalogue: Catalogue, definition: Definition, cache: Path
     installed = _installed(catalogue, definition, cache)
     stanzas = apt.resolve(definition.debs, installed=installed, leave_out=definition.leave_out)
     wanted = [
-        Package(one["Package"], one["Version"], one["Architecture"], one["Filename"], int(one["Size"]), one["SHA256"], "")
+        Package(
+            one["Package"], one["Version"], one["Architecture"], one["Filename"], int(one["Size"]), one["SHA256"], ""
+        )
         for one in stanzas
     ]
     _download(apt, wanted, Store(cache))
@@ -244,8 +268,7 @@ def _installed(catalogue: Catalogue, definition: Definition, cache: Path) -> lis
     store = Store(cache)
     stanzas: list[Stanza] = []
     for ancestor in catalogue.lineage(definition.name)[:-1]:
-        for package in blobs(ancestor, cache):
-            stanzas.append(read_control(store.want(package.sha256, package.file)))
+        stanzas += [read_control(store.want(one.sha256, one.file)) for one in blobs(ancestor, cache)]
         stanzas += [{"Package": name, "Version": "99999:0", "Architecture": "amd64"} for name in ancestor.leave_out]
     return stanzas
 
@@ -355,9 +378,7 @@ def _repository(packages: Sequence[Package], store: Store, suite: str) -> Iterat
         index = render_stanzas(stanzas).encode()
         (folder / "Packages").write_bytes(index)
         # mmdebstrap looks for the essential packages of the suite it was asked for: the index must say which it is.
-        (folder / "Release").write_text(
-            f"Codename: {suite}\nSHA256:\n {sha256_hex(index)} {len(index)} Packages\n"
-        )
+        (folder / "Release").write_text(f"Codename: {suite}\nSHA256:\n {sha256_hex(index)} {len(index)} Packages\n")
         yield folder
 
 

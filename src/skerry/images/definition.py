@@ -1,7 +1,7 @@
 """What images/<name>/image.toml says, as typed objects; reading it is validating it.
 
-A folder with an image.toml and a Containerfile is an image. Without a Containerfile it is the root made of its packages and nothing
-else (base, whose parent is scratch), or only a set of locked packages (buildroot).
+A folder with an image.toml and a Containerfile is an image. Without a Containerfile it is the root made of its
+packages and nothing else (base, whose parent is scratch), or only a set of locked packages (buildroot).
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ ROOT_USER = "root"
 
 @dataclass(frozen=True)
 class GoBinary:
-    """One program made from Go: the package to build, the file's name, whether it links C, and what the linker writes into it.
+    """One program made from Go: the package, the file's name, whether it links C, and what the linker writes into it.
 
-    A stamp is `import/path.Variable=value`: a version that its authors' own build scripts would set (`go tool link`, -X).
+    A stamp is `import/path.Variable=value`: a version that its authors' own build scripts would set (`go tool link`,
+    -X).
     """
 
     package: str
@@ -76,7 +77,7 @@ class Definition:
 
     @property
     def is_image(self) -> bool:
-        """A root made of packages only (`base`) needs no Containerfile; a set of packages that no image is made from has a parent."""
+        """Say whether an image is made: a root of packages only (base) needs no Containerfile for that."""
         return self.containerfile.is_file() or self.parent == SCRATCH
 
 
@@ -136,7 +137,8 @@ def load_catalogue(checkout: Checkout) -> Catalogue:
     """Read release.toml and every images/*/image.toml.
 
     Raises:
-        InvalidInputError: `images.definition` (unknown key, wrong type, unknown parent or user, a circle), `images.release`.
+        InvalidInputError: `images.definition` (unknown key, wrong type, unknown parent or user, a circle),
+        `images.release`.
     """
     release = read_release(checkout.release)
     found = {file.parent.name: read_definition(file) for file in sorted(checkout.images.glob("*/image.toml"))}

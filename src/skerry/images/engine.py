@@ -1,7 +1,7 @@
 """buildah and podman's image storage, as far as images are made and looked at; every build step runs without a network.
 
-Contract: nothing here pulls. Working containers of ours are known by their names (`skerry-build-...`) or by the image of ours they stand on,
-and only those are ever removed.
+Contract: nothing here pulls. Working containers of ours are known by their names (`skerry-build-...`) or by the image
+of ours they stand on, and only those are ever removed.
 Source: buildah-build(1), buildah-commit(1) of 1.28 to 1.39.
 """
 
@@ -59,7 +59,14 @@ def build(context: Path, *, reference: str, options: Mapping[str, str], labels: 
 
 
 def build_from_root(  # noqa: PLR0913  the parts of an image, each on its own
-    root: Path, *, name: str, reference: str, epoch: int, environment: Mapping[str, str], labels: Mapping[str, str], log: Path
+    root: Path,
+    *,
+    name: str,
+    reference: str,
+    epoch: int,
+    environment: Mapping[str, str],
+    labels: Mapping[str, str],
+    log: Path,
 ) -> None:
     """Make an image of one layer from a tar of a root file system.
 

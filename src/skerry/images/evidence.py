@@ -25,7 +25,7 @@ PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "usr/local/bin", "usr/lib", "opt")
 
 
 def parts_digest(checkout: Checkout) -> str:
-    """Return the digest of what an SBOM depends on besides the image: reviewed licences and the code that reads them."""
+    """Return the digest of what an SBOM depends on besides the image: reviewed licences, and the code."""
     files = [checkout.images / LICENCES, *(Path(str(module.__file__)) for module in (parts, sbom, licences))]
     return digest_of([sha256_file(file) for file in files])
 

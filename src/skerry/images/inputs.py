@@ -1,14 +1,14 @@
 """What an image is made from, as one digest: computed from files of the checkout alone, in well under a second.
 
-Contract: `Inputs.digest(name)` changes exactly when something changes that could change the image: its definition, Containerfile,
-files, locks, programs, its parent, the release's epoch, or the recipe. Where files lie, their times and the umask do not count.
+Contract: `Inputs.digest(name)` changes exactly when something changes that could change the image: its definition,
+Containerfile, files, locks, programs, its parent, the release's epoch, or the recipe. Where files lie, their times
+and the umask do not count.
 """
 
 from __future__ import annotations
 
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base.canonical import digest_of, sha256_file
@@ -18,6 +18,7 @@ from skerry.images.definition import SCRATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from skerry.images.definition import Catalogue, Definition
 
@@ -39,7 +40,7 @@ BASE_ENVIRONMENT = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a tree: its path in the tree, with `/`; whether it is executable; its SHA-256, or the target of a link."""
+    """One file of a tree: its path with `/`, whether it is executable, its SHA-256 or the target of a link."""
 
     path: str
     executable: bool

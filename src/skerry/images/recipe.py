@@ -1,7 +1,7 @@
 """The recipe: inputs digest, fetch everything, then build without network, parents first, and record each result.
 
-Contract: an image is built when no record says that the storage holds it for these inputs. A record is written after the commit, by a
-rename, so an interrupted build is simply done again. Two builds on one machine wait for each other.
+Contract: an image is built when no record says that the storage holds it for these inputs. A record is written after
+the commit, by a rename, so an interrupted build is simply done again. Two builds on one machine wait for each other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from skerry.base import clock, process
 from skerry.base.errors import IntegrityError, PreconditionError
 from skerry.base.paths import default_cache, find_checkout, write_atomic
-from skerry.images import debian, engine, golang, wheels
+from skerry.images import debian, digests, engine, golang, wheels
 from skerry.images.context import make_context
 from skerry.images.definition import SCRATCH, load_catalogue
 from skerry.images.evidence import parts_digest, write_sbom
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from skerry.base.progress import Progress
     from skerry.images.definition import Definition
 
+DIGESTS_TABLE = "images"
 KEPT_IMAGES = 2  # of each name: what runs and what it replaced
 # One lock for the storage, which all checkouts and caches of a machine share.
 STORAGE_LOCK = Path("/run/lock/skerry-images.lock")
@@ -136,6 +137,7 @@ def build(inputs: Inputs, names: Sequence[str], *, progress: Progress) -> list[R
     """
     check_tools()
     todo = with_parents(inputs, names)
+    debian.check_layers(inputs.catalogue, todo, inputs.cache)
     done = {one.name: read_record(inputs, one.name) for one in todo}
     if all(record is not None for record in done.values()) and _all_stored(done.values()):
         return [record for record in done.values() if record is not None]
@@ -148,6 +150,66 @@ def build(inputs: Inputs, names: Sequence[str], *, progress: Progress) -> list[R
         results = [_up_to_date(inputs, one) or _build_one(inputs, one, progress=progress) for one in todo]
         _remove_old(inputs, results, progress=progress)
     return results
+
+
+def differing_from_lock(inputs: Inputs, results: Sequence[Result]) -> list[str]:
+    """Return a line for each third-party image or Go program that is not what offline-bundle/digests.lock says."""
+    checkout = inputs.catalogue.checkout
+    images, programs = digests.read_table(checkout, DIGESTS_TABLE), digests.read_table(checkout, golang.DIGESTS_TABLE)
+    lines = []
+    for result in results:
+        one = inputs.catalogue.get(result.name)
+        if one.third_party and images.get(one.name) != result.image_id:
+            lines.append(f"image {one.name}: locked {images.get(one.name, 'never')}, built {result.image_id}")
+        if one.go:
+            built = golang.program_digests(one.folder, golang.build(one.folder, inputs.cache))
+            lines += [
+                f"program {name}: locked {programs.get(name, 'never')}, built {digest}"
+                for name, digest in built.items()
+                if programs.get(name) != digest
+            ]
+    return lines
+
+
+def want_locked(inputs: Inputs, results: Sequence[Result]) -> None:
+    """Refuse what a release may not be made of.
+
+    Raises:
+        IntegrityError: `images.unlocked` (replacements of lost packages), `images.digest_differs`.
+    """
+    unlocked = [result.name for result in results if result.unlocked]
+    if unlocked:
+        raise IntegrityError(
+            "images.unlocked",
+            f"made with replacements of lost Debian packages: {', '.join(unlocked)}",
+            "lock them anew (skerry images lock), review the difference, then build the release",
+        )
+    lines = differing_from_lock(inputs, results)
+    if lines:
+        raise IntegrityError(
+            "images.digest_differs",
+            f"not what offline-bundle/digests.lock says: {'; '.join(lines)}",
+            "run: skerry images build --lock-digests, if inputs were changed; if not, one machine cannot be trusted",
+        )
+
+
+def lock_digests(inputs: Inputs, results: Sequence[Result]) -> bool:
+    """Write the digests of built third-party images and Go programs into the lock; False when they stand there already.
+
+    Raises:
+        IntegrityError: `images.unlocked`: replacements are not what the locks say.
+    """
+    if any(result.unlocked for result in results):
+        want_locked(inputs, results)
+    found = {one.name: one.image_id for one in results if inputs.catalogue.get(one.name).third_party}
+    kept = digests.read_table(inputs.catalogue.checkout, DIGESTS_TABLE)
+    current = {name: digest for name, digest in kept.items() if name in inputs.catalogue.definitions}
+    changed = digests.update_table(inputs.catalogue.checkout, DIGESTS_TABLE, {**current, **found})
+    for result in results:
+        one = inputs.catalogue.get(result.name)
+        if one.go:
+            changed |= golang.lock_digests(one.folder, golang.build(one.folder, inputs.cache))
+    return changed
 
 
 def _all_stored(records: Iterable[Result | None]) -> bool:
@@ -166,7 +228,7 @@ def record_folder(cache: Path, name: str) -> Path:
 
 
 def read_record(inputs: Inputs, name: str) -> Result | None:
-    """Return what was recorded when an image was built from these very inputs; None when it was not, or its SBOM is out of date."""
+    """Return what was recorded when these very inputs were built; None when never, or when the SBOM is out of date."""
     file = record_folder(inputs.cache, name) / f"{inputs.digest(name)}.json"
     if not file.is_file():
         return None
@@ -261,10 +323,9 @@ def _remove_old(inputs: Inputs, results: Sequence[Result], *, progress: Progress
         )
         records = [file for file in records if not file.name.endswith(".cdx.json")]
         kept = {Result(**json.loads(file.read_text())).reference for file in records[:KEPT_IMAGES]} | {result.reference}
-        for reference in stored:
-            if reference.startswith(f"{REPOSITORY}/{result.name}:") and reference not in kept:
-                if engine.remove_image(reference):
-                    progress.say(f"  removed {reference}")
+        old = [one for one in stored if one.startswith(f"{REPOSITORY}/{result.name}:") and one not in kept]
+        for reference in filter(engine.remove_image, old):
+            progress.say(f"  removed {reference}")
         for file in records[KEPT_IMAGES:]:
             file.with_suffix(".cdx.json").unlink(missing_ok=True)
             file.unlink()

@@ -1,4 +1,4 @@
-"""What every step of a build needs: a log of its own whose end is shown when it fails, and a lock that dies with its process."""
+"""What every step of a build needs: a log whose end is shown when it fails, and a lock that dies with its process."""
 
 from __future__ import annotations
 

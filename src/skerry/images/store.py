@@ -1,7 +1,8 @@
 """The store of fetched parts: one file per blob, named by its SHA-256, read-only, complete or absent.
 
-Contract: a blob enters under its name only after its bytes were hashed, by a rename, so that an interrupted fetch leaves nothing half.
-`collect` hashes again while it hands out, so that a damaged disk is found before it is built into an image.
+Contract: a blob enters under its name only after its bytes were hashed, by a rename, so that an interrupted fetch
+leaves nothing half. `collect` hashes again while it hands out, so that a damaged disk is found before it is built
+into an image.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ class Store:
         """
         place = self.path(digest)
         if not place.is_file():
-            raise NotFoundError("images.not_fetched", f"{name} ({digest}) is not in the store", "run: skerry images fetch")
+            raise NotFoundError(
+                "images.not_fetched", f"{name} ({digest}) is not in the store", "run: skerry images fetch"
+            )
         if sha256_file(place) != digest:
             place.unlink(missing_ok=True)
             raise IntegrityError(
