@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 
 from skerry.auth.tokens import SHORT_LIFE, SYSTEM_NAMESPACE, Subject
 from skerry.base import clock
@@ -45,8 +46,27 @@ class _Open:
 class TemporalDoor:
     """Clients by namespace."""
 
-    def __init__(self, settings: Settings, issuer: Issuer, *, name: str) -> None:
-        """Make a door for the service `name`, which stands as `sub` in its tokens."""
+    def __init__(
+        self,
+        settings: Settings,
+        issuer: Issuer,
+        *,
+        name: str,
+        lazy: bool = True,
+        data_converter: DataConverter = DataConverter.default,
+    ) -> None:
+        """Make a door for the service `name`, which stands as `sub` in its tokens.
+
+        Args:
+            settings: where Temporal is.
+            issuer: makes the tokens.
+            name: the service.
+            lazy: connect at the first call; a Temporal worker wants a client that is connected, and then `client`
+                raises RuntimeError when Temporal does not answer.
+            data_converter: how payloads and failures are written.
+        """
+        self._lazy = lazy
+        self._data_converter = data_converter
         self._address = str(settings.temporal)
         self._issuer = issuer
         self._subject = Subject(
@@ -65,7 +85,8 @@ class TemporalDoor:
             client = await Client.connect(
                 self._address,
                 namespace=namespace,
-                lazy=True,
+                lazy=self._lazy,
+                data_converter=self._data_converter,
                 rpc_metadata=await self._metadata(namespace, roles),
                 connect_timeout=CONNECT_DEADLINE,
                 identity=self._subject.name,

@@ -284,7 +284,17 @@ MAKE_PARTITIONS = f"""
     $body$
 """
 
+RING_OUTBOX = """
+    create function skerry.ring_outbox() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as
+    $body$ begin perform pg_notify('skerry_outbox', ''); return null; end $body$
+"""
+
 STATEMENTS = (
+    RING_OUTBOX,
+    """
+    create trigger ring_outbox after insert on skerry.outbox
+        for each statement execute function skerry.ring_outbox()
+    """,
     *tenant_policy("blobs", app="select, insert, delete"),
     *tenant_policy("files"),
     *tenant_policy("snapshots", app="select, insert, delete"),
@@ -311,7 +321,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("drop function skerry.make_event_partitions(integer)")
+    op.execute("drop trigger ring_outbox on skerry.outbox")
+    op.execute("drop function skerry.ring_outbox(), skerry.make_event_partitions(integer)")
     op.execute(
         "drop table skerry.execution_events, skerry.execution_transitions, skerry.execution_messages,"
         " skerry.execution_tool_calls, skerry.execution_turns, skerry.execution_counters, skerry.executions,"

@@ -1,0 +1,1 @@
+"""Worker queues: where executions wait for a worker."""
