@@ -14,7 +14,7 @@ from skerry.base import clock
 from skerry.base.errors import SkerryError
 from skerry.kit import logs
 from skerry.kit.ids import new_id
-from skerry.kit.problems import respond
+from skerry.kit.problems import respond, unforeseen
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -82,6 +82,11 @@ class RequestContext:
         with logs.correlate(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_id)
+            except Exception:
+                log.exception("an unforeseen failure")
+                if status:
+                    raise  # the answer has begun: all that is left is to break it off
+                await unforeseen()(scope, receive, send_with_id)
             finally:
                 milliseconds = round((clock.monotonic() - start) * 1000, 1)
                 extra = {"method": scope["method"], "path": scope["path"], "status": status, "ms": milliseconds}

@@ -61,11 +61,10 @@ def respond(error: SkerryError) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Have every error of `app` answered by this module."""
+    """Have every error of `app` that we foresee answered by this module; kit.http.RequestContext answers the rest."""
     app.add_exception_handler(SkerryError, _on_skerry_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_anything)
 
 
 async def _on_skerry_error(_request: Request, error: Exception) -> JSONResponse:
@@ -96,8 +95,8 @@ async def _on_http_exception(_request: Request, error: Exception) -> JSONRespons
     return response
 
 
-async def _on_anything(request: Request, error: Exception) -> JSONResponse:
-    log.error("an unforeseen failure at %s %s", request.method, request.url.path, exc_info=error)
+def unforeseen() -> JSONResponse:
+    """Return the answer to what nobody foresaw: not a word of it."""
     return respond(SkerryError("server.failed", "the server failed", "give the request id to the operator"))
 
 

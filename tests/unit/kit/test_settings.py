@@ -1,0 +1,87 @@
+"""Settings: parsed once, refused when they do not parse, silent about secrets."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from skerry.base.errors import PreconditionError
+from skerry.kit.settings import SECRET_LIMIT_BYTES, Place, load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_variables_and_secrets_are_read(tmp_path: Path) -> None:
+    (tmp_path / "postgres-app").write_text("s3cret\n")
+    settings = load_settings(
+        {
+            "SKERRY_SECRETS_DIR": str(tmp_path),
+            "SKERRY_DATABASE_HOST": "db",
+            "SKERRY_VALKEY_HOST": "cache:7000",
+            "SKERRY_OPA_URL": "http://opa:8181/",
+            "SKERRY_LOG_LEVEL": "debug",
+            "PATH": "/usr/bin",
+        }
+    )
+    assert settings.database == Place("db", 5432)
+    assert settings.valkey == Place("cache", 7000)
+    assert settings.opa_url == "http://opa:8181"
+    assert settings.log_level == "DEBUG"
+    assert settings.secrets.text("postgres-app") == "s3cret"
+    assert settings.secrets.bytes("postgres-app") == b"s3cret\n"
+
+
+def test_no_secret_in_repr(tmp_path: Path) -> None:
+    (tmp_path / "postgres-app").write_text("s3cret")
+    assert "s3cret" not in repr(load_settings({"SKERRY_SECRETS_DIR": str(tmp_path)}))
+
+
+def test_settings_are_frozen() -> None:
+    settings = load_settings({"SKERRY_SECRETS_DIR": "/nowhere"})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.log_level = "DEBUG"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SKERRY_DATABASE_HOST", ""),
+        ("SKERRY_DATABASE_HOST", "db:"),
+        ("SKERRY_DATABASE_HOST", "db:0"),
+        ("SKERRY_DATABASE_HOST", "db:65536"),
+        ("SKERRY_DATABASE_HOST", "db:5432x"),
+        ("SKERRY_DATABASE_HOST", "db:\u0661"),
+        ("SKERRY_OPA_URL", "opa:8181"),
+        ("SKERRY_LOG_LEVEL", "loud"),
+        ("SKERRY_POOL_SIZE", "many"),
+    ],
+)
+def test_a_value_that_does_not_parse_is_refused(name: str, value: str) -> None:
+    with pytest.raises(PreconditionError) as caught:
+        load_settings({name: value})
+    assert caught.value.code == "settings.invalid"
+    assert name in caught.value.message
+
+
+def test_a_misspelt_variable_is_refused() -> None:
+    with pytest.raises(PreconditionError) as caught:
+        load_settings({"SKERRY_DATABASE_HOTS": "db"})
+    assert caught.value.code == "settings.unknown"
+
+
+def test_a_secret_nobody_handed_over_is_an_error_where_it_is_asked_for(tmp_path: Path) -> None:
+    settings = load_settings({"SKERRY_SECRETS_DIR": str(tmp_path)})
+    assert not settings.secrets.has("host-key")
+    with pytest.raises(PreconditionError) as caught:
+        settings.secrets.text("host-key")
+    assert caught.value.code == "settings.no_secret"
+
+
+def test_a_secret_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"x" * (SECRET_LIMIT_BYTES + 1))
+    with pytest.raises(PreconditionError) as caught:
+        load_settings({"SKERRY_SECRETS_DIR": str(tmp_path)})
+    assert caught.value.code == "settings.secret_size"
