@@ -21,15 +21,24 @@ from skerry.auth.keys import KeyRing, parse_host_key
 from skerry.auth.temporal import TemporalDoor
 from skerry.auth.tokens import Issuer
 from skerry.authz.opa import Opa
+from skerry.events.service import EventStreams
+from skerry.executions.endpoints import router as executions_router
+from skerry.files.endpoints import UPLOAD_BODY_BYTES, UPLOAD_PATH
+from skerry.files.endpoints import router as files_router
+from skerry.files.store import ObjectStore
 from skerry.health.checks import make_probes
 from skerry.health.endpoints import router as health_router
 from skerry.health.service import Health
 from skerry.kit import logs, problems
+from skerry.kit.bell import Bell, make_bell
 from skerry.kit.db import Database
 from skerry.kit.http import BodyLimit, Parts, RequestContext
 from skerry.kit.settings import load_settings
 from skerry.models.catalog import read_catalog
 from skerry.models.endpoints import router as models_router
+from skerry.steps.endpoints import WORKER_BODY_BYTES, WORKER_PATH
+from skerry.steps.endpoints import router as steps_router
+from skerry.workers.endpoints import router as workers_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,8 +49,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (auth_router, health_router, agents_router, models_router)
-LARGER_BODIES: Final[dict[str, int]] = {}
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    auth_router,
+    health_router,
+    agents_router,
+    models_router,
+    files_router,
+    executions_router,
+    workers_router,
+    steps_router,
+)
+LARGER_BODIES: Final[dict[str, int]] = {UPLOAD_PATH: UPLOAD_BODY_BYTES, WORKER_PATH: WORKER_BODY_BYTES}
 """Path prefix -> bytes, for rooms that take more than kit.http.BODY_LIMIT_BYTES."""
 DRAIN_S: Final = 15
 """How long requests in progress have after SIGTERM; the service's stop_timeout_s is longer."""
@@ -71,6 +89,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Build the parts, serve, close them in the opposite order."""
     async with AsyncExitStack() as stack:
         app.state.parts = build_parts(app.state.settings, stack)
+        await app.state.parts.get(Bell).start()
         log.info("serving", extra={"version": app.state.settings.version})
         yield
         log.info("stopping")
@@ -90,7 +109,11 @@ def build_parts(settings: Settings, stack: AsyncExitStack) -> Parts:
     probes = make_probes(settings, database=database, opa=opa, temporal=temporal)
     health = Health(probes)
     stack.push_async_callback(health.close)
-    for one in (settings, database, keys, issuer, opa, temporal, catalog, health):
+    bell = make_bell(settings)
+    stack.push_async_callback(bell.close)
+    streams = EventStreams(database, bell)
+    store = ObjectStore(settings)
+    for one in (settings, database, keys, issuer, opa, temporal, catalog, health, bell, streams, store):
         parts.add(one)
     return parts
 

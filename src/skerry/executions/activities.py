@@ -11,11 +11,11 @@ from temporalio import activity
 from skerry.agent.failures import coded
 from skerry.events.service import bell_name
 from skerry.executions import service
+from skerry.executions.workflows import Begin, Finish  # noqa: TC001  Temporal reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from skerry.executions.workflows import Begin, Finish
     from skerry.kit.bell import Bell
     from skerry.kit.db import Database
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Request, status
 from fastapi.responses import StreamingResponse
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from skerry.kit.db import WriteSession
+
+WORKER_PATH: Final = "/api/v1/worker/"
+WORKER_BODY_BYTES: Final = 16 << 20
+"""An answer or a tool's result, each character up to 6 bytes of JSON."""
 
 router = APIRouter(prefix="/api/v1/worker/executions/{execution_id}", tags=["worker"])
 

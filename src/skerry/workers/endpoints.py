@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, status
 
@@ -11,9 +11,12 @@ from skerry.authz.guard import Caller, guard
 from skerry.kit.http import part
 from skerry.kit.settings import Settings
 from skerry.workers import service
-
-if TYPE_CHECKING:
-    from skerry.workers.schemas import WorkerDisconnect, WorkerHeartbeat, WorkerStartRequest, WorkerStartResponse
+from skerry.workers.schemas import (  # noqa: TC001  FastAPI reads the annotations
+    WorkerDisconnect,
+    WorkerHeartbeat,
+    WorkerStartRequest,
+    WorkerStartResponse,
+)
 
 router = APIRouter(prefix="/api/v1", tags=["workers"])
 
