@@ -64,6 +64,8 @@ def to_yaml(value: Any, *, indent: int = 0) -> str:
 
 def _plain(key: str) -> str:
     simple = all(char.isalnum() or char in "-_." for char in key) and not key[0].isdigit()
+    # YAML 1.1 reads some bare words as truth values.
+    simple = simple and key.lower() not in {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
     return key if simple else json.dumps(key, ensure_ascii=False)
 
 

@@ -58,9 +58,9 @@ def create_volume(volume: VolumePlan, *, labels: Mapping[str, str]) -> list[str]
     return ["volume", "create", f"--opt=o=uid={volume.uid},gid={volume.uid}", *_labels(labels), volume.name]
 
 
-def create_secret(name: str, path: Path) -> list[str]:
+def create_secret(name: str, path: Path, *, labels: Mapping[str, str]) -> list[str]:
     """Return the command that hands a file over as a secret."""
-    return ["secret", "create", name, str(path)]
+    return ["secret", "create", *_labels(labels), name, str(path)]
 
 
 def create_container(instance: Instance, files: HostFiles, *, labels: Mapping[str, str], limits: bool) -> list[str]:

@@ -1,0 +1,38 @@
+"""Who listens on a port of the host, as /proc tells it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LISTEN = "0A"
+
+
+def listener_on(port: int, *, proc: Path = Path("/proc")) -> str | None:
+    """Return `name (process N)` of a program that listens on a TCP port; None when nobody is found."""
+    inodes = _listening_inodes(port, proc)
+    if not inodes:
+        return None
+    targets = {f"socket:[{inode}]" for inode in inodes}
+    for folder in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            held = {str(link.readlink()) for link in (folder / "fd").iterdir()}
+        except OSError:
+            # It ended, or is not ours to look at.
+            continue
+        if held & targets:
+            name = (folder / "comm").read_text().strip()
+            return f"{name} (process {folder.name})"
+    return None
+
+
+def _listening_inodes(port: int, proc: Path) -> set[str]:
+    found: set[str] = set()
+    for table in ("net/tcp", "net/tcp6"):
+        path = proc / table
+        if not path.exists():
+            continue
+        for line in path.read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(fields[9])
+    return found

@@ -1,0 +1,290 @@
+"""What must be true before anything starts. Every check runs, and everything found is told at once.
+
+Contract: nothing is changed. A check returns findings; each has a code `preflight.*`, what is wrong in one line and what
+to do about it in another.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import shutil
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from skerry.base import process
+from skerry.base.errors import PreconditionError
+from skerry.host.ingress import check_filter
+from skerry.host.machine import Machine
+from skerry.host.ports import listener_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from skerry.host.podman import Podman
+    from skerry.host.state import State
+    from skerry.stack.plan import Plan
+
+MIB = 1 << 20
+STATE_FREE_MIB = 2048
+IMAGES_FREE_MIB = 4096
+MEMORY_FREE_MIB = 2560
+PODMAN_LEAST = (4, 3)
+INSTALL_DEADLINE_S = 900.0
+
+# Program, Debian's package of it, and what needs it.
+PROGRAMS = (
+    ("podman", "podman", "runs the containers"),
+    ("nft", "nftables", "holds the packet filter"),
+    ("conmon", "conmon", "watches each container"),
+)
+# netavark drives iptables on Debian 12; runc runs where crun refuses the host's control groups.
+HELPERS = (("/usr/lib/podman/netavark", "netavark"), ("/usr/libexec/podman/netavark", "netavark"))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is in the way."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class PreflightError(PreconditionError):
+    """Everything that is in the way; the first finding gives the code."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        first = findings[0]
+        super().__init__(first.code, first.message, first.hint)
+        self.findings = tuple(findings)
+
+
+def check_tools(machine: Machine) -> list[Finding]:
+    """Rights and programs: without these no other check can run."""
+    return [*check_rights(), *check_programs(machine)]
+
+
+def check_host(plan: Plan, podman: Podman, state: State, *, machine: Machine) -> list[Finding]:
+    """Everything else, in the order in which it would be met."""
+    checks: tuple[Callable[[], Iterable[Finding]], ...] = (
+        lambda: check_podman(podman),
+        lambda: check_processor(plan, machine),
+        lambda: check_disk(podman, state),
+        lambda: check_memory(plan, podman, machine),
+        lambda: check_ports(plan, podman, machine),
+        lambda: check_others(plan, podman),
+        lambda: check_addresses(plan, podman, machine),
+        lambda: check_rules(plan),
+        lambda: check_images(plan, podman),
+    )
+    return [finding for check in checks for finding in check()]
+
+
+def check_rights() -> list[Finding]:
+    """Networks, fixed users and the packet filter need root."""
+    if os.geteuid() == 0:
+        return []
+    return [Finding("preflight.rights", "only root can run the stack", "run the same command with sudo")]
+
+
+def missing_packages(machine: Machine) -> list[str]:
+    """Return the Debian packages this host lacks, sorted."""
+    missing = {package for program, package, _ in PROGRAMS if shutil.which(program) is None}
+    if not any(os.access(path, os.X_OK) for path, _ in HELPERS):
+        missing.add("netavark")
+    if shutil.which("iptables") is None and shutil.which("podman") is not None:
+        missing.add("iptables")
+    if not machine.unified_cgroups() and shutil.which("runc") is None:
+        missing.add("runc")
+    return sorted(missing)
+
+
+def check_programs(machine: Machine) -> list[Finding]:
+    """podman and what it needs here."""
+    missing = missing_packages(machine)
+    if not missing:
+        return []
+    return [
+        Finding(
+            "preflight.missing_packages",
+            f"this host lacks {', '.join(missing)}",
+            f"run the command with --install, or: apt-get install --no-install-recommends {' '.join(missing)}",
+        )
+    ]
+
+
+def install_packages(packages: Sequence[str]) -> None:
+    """Install Debian packages from the host's own sources.
+
+    Raises:
+        ProcessError: with apt's words.
+        PreconditionError: `process.missing_program` on a host without apt.
+    """
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    process.run(["apt-get", "update", "--quiet"], env=environment, deadline_s=INSTALL_DEADLINE_S)
+    words = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
+    process.run(words, env=environment, deadline_s=INSTALL_DEADLINE_S)
+
+
+def check_podman(podman: Podman) -> list[Finding]:
+    """Several networks with fixed addresses for one container came with 4.x; 4.3 is what was tried."""
+    text = podman.run(["version", "--format={{.Client.Version}}"]).stdout.strip()
+    found = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+    if found >= PODMAN_LEAST:
+        return []
+    least = ".".join(map(str, PODMAN_LEAST))
+    return [Finding("preflight.podman_old", f"podman is {text}, at least {least} is needed", "upgrade podman")]
+
+
+def check_processor(plan: Plan, machine: Machine) -> list[Finding]:
+    """The model server is compiled for a level of x86-64."""
+    level = plan.appliance.release.toolchain.cpu
+    missing = machine.missing_cpu_flags(level)
+    if not missing:
+        return []
+    return [
+        Finding(
+            "preflight.processor",
+            f"the processor is below {level}: it lacks {', '.join(sorted(missing))}",
+            "use a host from about 2015 or later; in a virtual machine pass the host's processor through",
+        )
+    ]
+
+
+def check_disk(podman: Podman, state: State) -> list[Finding]:
+    """Room to work in: for the state, and where podman keeps volumes and containers."""
+    storage = podman.run(["info", "--format={{.Store.GraphRoot}}"]).stdout.strip()
+    needs: dict[str, int] = {}
+    for folder, need in ((str(state.root), STATE_FREE_MIB), (storage, IMAGES_FREE_MIB)):
+        needs[folder] = need
+    findings = []
+    for folder, need in needs.items():
+        free = shutil.disk_usage(folder).free // MIB
+        if free < need:
+            findings.append(
+                Finding(
+                    "preflight.disk",
+                    f"{folder} has {free} MiB free, {need} MiB are needed",
+                    "make room there, or put it on a larger file system",
+                )
+            )
+    return findings
+
+
+def check_memory(plan: Plan, podman: Podman, machine: Machine) -> list[Finding]:
+    """Room for everything at once; a stack that runs already has taken its part."""
+    running = sum(item.running for item in podman.containers().values())
+    if running * 2 >= len(plan.instances):
+        return []
+    free = machine.memory_mib()
+    if free >= MEMORY_FREE_MIB:
+        return []
+    return [
+        Finding(
+            "preflight.memory",
+            f"{free} MiB of memory are available, {MEMORY_FREE_MIB} MiB are needed",
+            "end other programs, or give the host more memory",
+        )
+    ]
+
+
+def check_ports(plan: Plan, podman: Podman, machine: Machine) -> list[Finding]:
+    """The ports of the host that lead in are free, or ours already."""
+    ours = {item.labels.get("skerry.instance") for item in podman.containers().values() if item.running}
+    findings = []
+    for instance in plan.instances.values():
+        for publish in () if instance.name in ours else instance.definition.publish:
+            if _is_free(publish.address, publish.port):
+                continue
+            holder = listener_on(publish.port, proc=machine.proc) or "another program"
+            findings.append(
+                Finding(
+                    "preflight.port_taken",
+                    f"port {publish.port} of {publish.address} is taken by {holder}; {instance.name} needs it",
+                    "end that program or let it listen elsewhere",
+                )
+            )
+    return findings
+
+
+def check_others(plan: Plan, podman: Podman) -> list[Finding]:
+    """One stack a host: names, addresses and ports are fixed."""
+    findings = []
+    for item in podman.foreign_containers(plan.site.prefix):
+        owner = item.labels.get("skerry.state", "somebody else")
+        findings.append(
+            Finding(
+                "preflight.other_stack",
+                f"the container {item.name} ({item.status}) belongs to {owner}",
+                "take that stack down first (`skerry stack down` with its SKERRY_STATE)",
+            )
+        )
+    return findings
+
+
+def check_addresses(plan: Plan, podman: Podman, machine: Machine) -> list[Finding]:
+    """Nobody else uses the addresses of our networks."""
+    pool = ipaddress.IPv4Network(plan.site.addresses)
+    own = {item.interface for item in podman.networks().values()}
+    findings = []
+    for interface, network in routes(machine.proc / "net/route"):
+        if interface not in own and network.prefixlen > 0 and network.overlaps(pool):
+            findings.append(
+                Finding(
+                    "preflight.addresses_taken",
+                    f"the host's route to {network} by {interface} lies in {pool}, which the stack uses",
+                    "choose other addresses: `addresses` in site.toml of the state root",
+                )
+            )
+    return findings
+
+
+def check_rules(plan: Plan) -> list[Finding]:
+    """The kernel can hold the packet filter."""
+    try:
+        check_filter(plan)
+    except PreconditionError as error:
+        return [Finding(error.code, error.message, error.hint)]
+    return []
+
+
+def check_images(plan: Plan, podman: Podman) -> list[Finding]:
+    """Every image is there: nothing is ever pulled."""
+    wanted = sorted({item.image for item in plan.instances.values()})
+    there = podman.image_ids(wanted)
+    missing = [reference for reference in wanted if reference not in there]
+    if not missing:
+        return []
+    return [
+        Finding(
+            "preflight.missing_image",
+            f"{len(missing)} of {len(wanted)} images are not built: {', '.join(missing)}",
+            "run `make images`",
+        )
+    ]
+
+
+def routes(path: Path) -> list[tuple[str, ipaddress.IPv4Network]]:
+    """Return interface and destination of every IPv4 route; /proc/net/route has them in little-endian hexadecimal."""
+    found = []
+    for line in path.read_text().splitlines()[1:]:
+        interface, destination, *rest = line.split()
+        address = int.from_bytes(bytes.fromhex(destination), "little")
+        mask = int.from_bytes(bytes.fromhex(rest[5]), "little")
+        found.append((interface, ipaddress.IPv4Network((address, mask.bit_count()))))
+    return found
+
+
+def _is_free(address: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+        # Connections of a listener that has gone linger; a listener does not.
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address, port))
+        except OSError:
+            return False
+    return True
