@@ -44,6 +44,7 @@ LOCKS = (
     Lock("build", "3.11", image=True),
     Lock("control-plane", "3.11", image=True),
     Lock("dev", "3.11", image=False),
+    Lock("go", "3.11", image=True),
     Lock("litellm", wheels.PYTHON, image=True),
 )
 
