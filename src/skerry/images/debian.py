@@ -50,6 +50,7 @@ FIX_VERSION = re.compile(r"[+~]deb\d+u\d+")
 # Manuals, translations and documentation stay out, on the first unpack and on every later one; licences stay (the
 # SBOM reads them).
 DPKG_OPTIONS = (
+    "force-unsafe-io",  # what an interrupted build leaves is thrown away, so no file need reach the disk one by one
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/info/*",
     "path-exclude=/usr/share/locale/*",
@@ -58,13 +59,14 @@ DPKG_OPTIONS = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
 )
-# What would differ between two machines or two days, and what only apt would read. mmdebstrap copies hostname and
-# resolv.conf from the machine; all three files stay, empty, because engines mount their own over them and would else
-# create them in every layer.
+# What would differ between two machines or two days, what only apt would read, and what raises rights. mmdebstrap
+# copies hostname and resolv.conf from the machine; all three files stay, empty, because engines mount their own over
+# them and would else create them in every layer.
 ROOT_HOOKS = (
     'for file in hostname hosts resolv.conf; do : > "$1"/etc/$file; chmod 0644 "$1"/etc/$file; done',
     'rm -rf "$1"/etc/apt "$1"/var/lib/apt "$1"/var/cache/apt',
     'rm -rf "$1"/var/log/* "$1"/var/cache/debconf/*-old "$1"/var/lib/dpkg/*-old "$1"/etc/*-',
+    'find "$1" -xdev -type f -perm /6000 -exec chmod ug-s {} +',
 )
 
 
