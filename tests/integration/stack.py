@@ -1,0 +1,207 @@
+"""A running stack for tests: started by the product's own command, on a state root and under a name of its own.
+
+Contract: one stack a test session (the ports and the machine's memory allow one). It starts from nothing and is gone
+afterwards, also when a test was interrupted: what a killed session left behind is removed before the next one starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import tomllib
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import jwt
+import psycopg
+from cryptography.hazmat.primitives.asymmetric import ec
+from skerry.auth.keys import parse_host_key, unseal
+from skerry.base.paths import find_checkout
+from skerry.base.process import Completed, run
+from skerry.host.podman import open_podman
+from skerry.host.settings import HostSettings
+from skerry.host.state import State
+
+from tests.integration.namespaces import in_network, network_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from skerry.host.podman import Podman
+    from skerry.stack.plan import Instance, Plan
+
+T = TypeVar("T")
+
+ROOT = Path("/var/lib/skerry/test")
+PREFIX = "skerry-test"
+ADDRESSES = "10.214.0.0/16"
+COMMAND_DEADLINE_S = 600.0
+TOKEN_LIFE_S = 600
+LISTEN = "0A"
+UDP_UNCONNECTED = "07"
+LOOPBACK = ("127.", "0:0:0:0:0:0:0:1")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One running stack, seen from the host."""
+
+    state: State
+    podman: Podman
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it is now: pools come and go."""
+        return load_plan(self.state)
+
+    @property
+    def site_name(self) -> str:
+        return self.state.load_site().name
+
+    @property
+    def ca_certificate(self) -> Path:
+        return self.state.ca_certificate
+
+    def services(self, *, pools: bool = True) -> list[str]:
+        """Return the names of all service instances, those of worker pools only if `pools`."""
+        return [
+            name
+            for name, item in self.plan.instances.items()
+            if item.definition.kind == "service" and (pools or item.pool is None)
+        ]
+
+    def instance(self, service: str) -> Instance:
+        return self.plan.instances[service]
+
+    def address(self, client: str, server: str) -> str:
+        """Return the address at which `client` finds `server`."""
+        return self.instance(client).hosts[server]
+
+    def addresses(self, service: str) -> list[str]:
+        """Return every address a service has."""
+        return [item.address for item in self.instance(service).attachments]
+
+    def gateways(self, service: str) -> list[str]:
+        """Return the host's own address on every network a service is on."""
+        return [item.network.subnet.gateway for item in self.instance(service).attachments]
+
+    def published(self, port: str) -> int:
+        """Return the host's port that leads to the edge's port `port`."""
+        return next(item.port for item in self.instance("edge").definition.publish if item.to == port)
+
+    def secret(self, name: str) -> str:
+        return (self.state.secrets / name).read_text().strip()
+
+    def container(self, service: str) -> str:
+        return self.instance(service).container
+
+    def pid(self, service: str) -> int:
+        """Return the process id on the host of a container's first process."""
+        done = self.podman.run(["inspect", "--format={{.State.Pid}}", self.container(service)])
+        return int(done.stdout)
+
+    def pids(self, service: str) -> list[int]:
+        """Return the process ids on the host of all processes in a container."""
+        done = self.podman.run(["top", self.container(service), "hpid"])
+        return [int(line) for line in done.stdout.split()[1:]]
+
+    @staticmethod
+    def process_status(pid: int) -> dict[str, str]:
+        """Return /proc/PID/status as a table."""
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+    def inside(self, service: str, *words: str, check: bool = True, deadline_s: float = 60.0) -> Completed:
+        """Run a program inside a container."""
+        return self.podman.run(["exec", self.container(service), *words], check=check, deadline_s=deadline_s)
+
+    def call_from(self, service: str, function: Callable[[], T]) -> T:
+        """Return what `function` returns when it runs with the network of a container."""
+        return in_network(network_of(self.pid(service)), function)
+
+    def listening(self, service: str, *, protocol: str = "tcp", loopback: bool = False) -> set[int]:
+        """Return the ports that something in a container's network listens on, beyond loopback unless asked."""
+        state = LISTEN if protocol == "tcp" else UDP_UNCONNECTED
+        found = set()
+        for table in (protocol, f"{protocol}6"):
+            path = Path(f"/proc/{self.pid(service)}/net/{table}")
+            for line in path.read_text().splitlines()[1:] if path.exists() else []:
+                fields = line.split()
+                address, _, port = fields[1].rpartition(":")
+                if fields[3] == state and (loopback or not is_loopback(address)):
+                    found.add(int(port, 16))
+        return found
+
+    def logs(self, service: str) -> str:
+        """Return everything a container has written."""
+        done = self.podman.run(["logs", self.container(service)])
+        return done.stdout + done.stderr
+
+    def command(self, *words: str, check: bool = True, deadline_s: float = COMMAND_DEADLINE_S) -> Completed:
+        """Run `skerry WORDS` on this stack."""
+        return skerry(*words, root=self.state.root, check=check, deadline_s=deadline_s)
+
+    def status(self) -> dict[str, Any]:
+        """Return what `skerry stack status` says, as data."""
+        answer: dict[str, Any] = json.loads(self.command("stack", "status", "--json", check=False).stdout)
+        return answer
+
+    def mint(self, claims: dict[str, Any], *, own_key: bool = False) -> str:
+        """Return a token signed with the site's key (or one of the test's under the same name).
+
+        Args:
+            claims: over the usual ones; a claim that is None is left out.
+            own_key: sign with a key that the site does not know.
+        """
+        kid, key = self._signing_key
+        now = int(time.time())
+        usual = {
+            "iss": "skerry",
+            "sub": str(uuid.uuid5(uuid.NAMESPACE_DNS, "skerry.test")),
+            "iat": now,
+            "nbf": now,
+            "exp": now + TOKEN_LIFE_S,
+            "jti": str(uuid.uuid5(uuid.NAMESPACE_DNS, "token.skerry.test")),
+        }
+        whole = {name: value for name, value in {**usual, **claims}.items() if value is not None}
+        signer = ec.generate_private_key(ec.SECP256R1()) if own_key else key
+        return jwt.encode(whole, signer, algorithm="ES256", headers={"kid": kid})
+
+    @cached_property
+    def _signing_key(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
+        statement = "select kid, private_sealed from skerry.signing_keys order by signs_from desc limit 1"
+
+        def look() -> tuple[str, bytes]:
+            with psycopg.connect(
+                host=self.address("api", "postgres"),
+                user="postgres",
+                password=self.secret("postgres-superuser"),
+                dbname="skerry",
+            ) as connection:
+                row = connection.execute(statement).fetchone()
+                assert row is not None
+                return row[0], bytes(row[1])
+
+        kid, sealed = self.call_from("api", look)
+        host_key = parse_host_key(self.secret("host-key").encode())
+        return kid, unseal(sealed, host_key, kid=kid)
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether an address of /proc/net (little-endian words in hexadecimal) is loopback."""
+    if len(address) == len("0100007F"):
+        return address.endswith("7F")
+    return address == "0" * 24 + "01000000"
+
+
+def skerry(*words: str, root: Path, check: bool = True, deadline_s: float = COMMAND_DEADLINE_S) -> Completed:
+    """Run `skerry WORDS` with a state root."""
+    environment = {"SKERRY_STATE": str(root), "PYTHONPATH": str(find_checkout().root / "src")}
+    command = [sys.executable, "-m", "skerry.cli.main", *words]
+    return run(command, env=environment, check=check, deadline_s=deadline_s)
