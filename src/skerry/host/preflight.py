@@ -1,7 +1,7 @@
 """What must be true before anything starts. Every check runs, and everything found is told at once.
 
-Contract: nothing is changed. A check returns findings; each has a code `preflight.*`, what is wrong in one line and what
-to do about it in another.
+Contract: nothing is changed. A check returns findings; each has a code `preflight.*`, what is wrong in one line and
+what to do about it in another.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from skerry.base import process
 from skerry.base.errors import PreconditionError
 from skerry.host.ingress import check_filter
-from skerry.host.machine import Machine
 from skerry.host.ports import listener_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from skerry.host.machine import Machine
     from skerry.host.podman import Podman
     from skerry.host.state import State
     from skerry.stack.plan import Plan
@@ -35,14 +35,9 @@ MEMORY_FREE_MIB = 2560
 PODMAN_LEAST = (4, 3)
 INSTALL_DEADLINE_S = 900.0
 
-# Program, Debian's package of it, and what needs it.
-PROGRAMS = (
-    ("podman", "podman", "runs the containers"),
-    ("nft", "nftables", "holds the packet filter"),
-    ("conmon", "conmon", "watches each container"),
-)
-# netavark drives iptables on Debian 12; runc runs where crun refuses the host's control groups.
-HELPERS = (("/usr/lib/podman/netavark", "netavark"), ("/usr/libexec/podman/netavark", "netavark"))
+# Program and Debian's package of it: the containers, their watcher, and the packet filter (ours, and podman's).
+PROGRAMS = (("podman", "podman"), ("conmon", "conmon"), ("nft", "nftables"), ("iptables", "iptables"))
+NETAVARK = ("/usr/lib/podman/netavark", "/usr/libexec/podman/netavark")
 
 
 @dataclass(frozen=True)
@@ -93,18 +88,18 @@ def check_rights() -> list[Finding]:
 
 def missing_packages(machine: Machine) -> list[str]:
     """Return the Debian packages this host lacks, sorted."""
-    missing = {package for program, package, _ in PROGRAMS if shutil.which(program) is None}
-    if not any(os.access(path, os.X_OK) for path, _ in HELPERS):
+    missing = {package for program, package in PROGRAMS if shutil.which(program) is None}
+    if not any(os.access(path, os.X_OK) for path in NETAVARK):
         missing.add("netavark")
-    if shutil.which("iptables") is None and shutil.which("podman") is not None:
-        missing.add("iptables")
-    if not machine.unified_cgroups() and shutil.which("runc") is None:
-        missing.add("runc")
+    # crun refuses control groups of version 1, and hosts that mix both.
+    runtime = "crun" if machine.unified_cgroups() else "runc"
+    if shutil.which(runtime) is None:
+        missing.add(runtime)
     return sorted(missing)
 
 
 def check_programs(machine: Machine) -> list[Finding]:
-    """podman and what it needs here."""
+    """The programs that are run, by the packages they come in."""
     missing = missing_packages(machine)
     if not missing:
         return []
@@ -131,13 +126,24 @@ def install_packages(packages: Sequence[str]) -> None:
 
 
 def check_podman(podman: Podman) -> list[Finding]:
-    """Several networks with fixed addresses for one container came with 4.x; 4.3 is what was tried."""
+    """Several networks with fixed addresses for one container: podman 4 with netavark; 4.3 is what was tried."""
+    findings = []
     text = podman.run(["version", "--format={{.Client.Version}}"]).stdout.strip()
-    found = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
-    if found >= PODMAN_LEAST:
-        return []
-    least = ".".join(map(str, PODMAN_LEAST))
-    return [Finding("preflight.podman_old", f"podman is {text}, at least {least} is needed", "upgrade podman")]
+    if tuple(int(part) for part in re.findall(r"\d+", text)[:2]) < PODMAN_LEAST:
+        least = ".".join(map(str, PODMAN_LEAST))
+        findings.append(
+            Finding("preflight.podman_old", f"podman is {text}, at least {least} is needed", "upgrade podman")
+        )
+    backend = podman.run(["info", "--format={{.Host.NetworkBackend}}"]).stdout.strip()
+    if backend != "netavark":
+        findings.append(
+            Finding(
+                "preflight.network_backend",
+                f"podman's networks are made by {backend or 'nobody'}, not by netavark",
+                'set network_backend = "netavark" in /etc/containers/containers.conf, then `podman system reset`',
+            )
+        )
+    return findings
 
 
 def check_processor(plan: Plan, machine: Machine) -> list[Finding]:
@@ -158,11 +164,8 @@ def check_processor(plan: Plan, machine: Machine) -> list[Finding]:
 def check_disk(podman: Podman, state: State) -> list[Finding]:
     """Room to work in: for the state, and where podman keeps volumes and containers."""
     storage = podman.run(["info", "--format={{.Store.GraphRoot}}"]).stdout.strip()
-    needs: dict[str, int] = {}
-    for folder, need in ((str(state.root), STATE_FREE_MIB), (storage, IMAGES_FREE_MIB)):
-        needs[folder] = need
     findings = []
-    for folder, need in needs.items():
+    for folder, need in ((str(state.root), STATE_FREE_MIB), (storage, IMAGES_FREE_MIB)):
         free = shutil.disk_usage(folder).free // MIB
         if free < need:
             findings.append(

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skerry.base.errors import InvalidInputError, PreconditionError
+from skerry.base.errors import PreconditionError
 from skerry.base.paths import write_atomic
+from skerry.stack.parse import Place, parse, read_toml
 from skerry.stack.plan import Site
 
 if TYPE_CHECKING:
@@ -112,14 +112,11 @@ class State:
         """Return the site that was stored, or the default one.
 
         Raises:
-            InvalidInputError: `host.bad_state` when the file is damaged, `stack.bad_site`.
+            InvalidInputError: `stack.bad_site`, and those of stack.parse, when the file is damaged.
         """
         if not self.site.exists():
             return Site()
-        try:
-            return Site(**tomllib.loads(self.site.read_text()))
-        except (tomllib.TOMLDecodeError, TypeError) as error:
-            raise InvalidInputError("host.bad_state", f"{self.site}: {error}", "mend or delete the file") from error
+        return parse(Site, read_toml(self.site, name=str(self.site)), Place(str(self.site)))
 
     def store_site(self, site: Site) -> None:
         """Keep the site for later commands."""

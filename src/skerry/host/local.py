@@ -1,0 +1,315 @@
+"""A stack on this host, driven through podman: up, down, clean.
+
+Contract: every step looks at what is there and does what is missing, so a command that was interrupted anywhere is
+mended by the next `up` or `down`. Nothing of the truth is kept beside podman: a container carries the digest of
+everything it was made from, and one whose digest is unchanged is kept as it runs.
+
+Jobs are repeatable by definition. One runs again unless its finished container is there with the same digest and exit
+status 0, and nothing it comes after was made anew in the same `up`. So each `up` after a `down` runs them, and a second
+`up` on a running stack does not.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from skerry.base import clock
+from skerry.base.canonical import digest_of
+from skerry.base.errors import ProcessError
+from skerry.host import health
+from skerry.host.files import Staged, remove_unused, stage_files
+from skerry.host.ingress import apply_filter, remove_filter
+from skerry.host.networks import detach_changed, ensure_networks, join_pools
+from skerry.host.podman import LABEL_DIGEST, LABEL_INSTANCE, LABEL_LEVEL
+from skerry.host.secrets import hand_over, make_secrets
+from skerry.stack.graph import needs_of
+from skerry.stack.render_podman import create_container, create_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from skerry.base.progress import Progress
+    from skerry.host.machine import Machine
+    from skerry.host.podman import Container, Podman
+    from skerry.host.state import State
+    from skerry.stack.plan import Instance, Plan
+
+JOB_DEADLINE_S = 900.0
+JOB_PAUSE_S = 0.3
+STOP_MARGIN_S = 60.0
+LOG_TAIL_LINES = 15
+# Starting is mostly waiting; more at a time than there are processors is right.
+PARALLEL = 8
+# A container in another state (stopping, removing, unknown) is the rest of something interrupted.
+KEPT_STATES = frozenset({"running", "paused", "exited", "created", "stopped"})
+
+
+@dataclass
+class Driver:
+    """One site's stack on one host. Hold the state's lock while you change anything."""
+
+    plan: Plan
+    podman: Podman
+    state: State
+    machine: Machine
+    root: Path
+    progress: Progress
+    _made: set[str] = field(default_factory=set)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def up(self) -> None:
+        """Bring everything to what the plan says and wait until it is well.
+
+        Raises:
+            ProcessError: `host.job_failed`, `host.not_well` with the end of what the container said.
+        """
+        prepared = self._prepare()
+        with self.progress.step("networks and packet filter"):
+            self._remove_obsolete(prepared, self.podman.containers().values())
+            detach_changed(self.plan, self.podman)
+            apply_filter(self.plan)
+            ensure_networks(self.plan, self.podman)
+            join_pools(self.plan, self.podman)
+            self._ensure_volumes()
+        self._bring(list(self.plan.instances.values()), prepared)
+        remove_unused(prepared.staged, self.plan)
+
+    def up_one(self, name: str) -> None:
+        """Bring one instance up beside a running stack, a worker pool that was just enrolled; others stay as they are.
+
+        Raises:
+            ProcessError: `host.not_well`.
+        """
+        prepared = self._prepare()
+        instance = self.plan.instances[name]
+        with self.progress.step(f"networks of {name}"):
+            there = self.podman.containers().values()
+            self._remove_obsolete(prepared, [item for item in there if item.name == instance.container])
+            apply_filter(self.plan)
+            ensure_networks(self.plan, self.podman)
+            join_pools(self.plan, self.podman)
+        self._bring([instance], prepared)
+
+    def _prepare(self) -> Prepared:
+        self.state.make_folders()
+        with self.progress.step("secrets and configuration"):
+            secrets = hand_over(make_secrets(self.plan, self.state, root=self.root), self.plan, self.state, self.podman)
+            staged = stage_files(self.plan, self.state, root=self.root)
+            images = self.podman.image_ids([item.image for item in self.plan.instances.values()])
+        limits = self.machine.can_limit()
+        digests = {
+            item.name: digest_instance(item, staged, secrets=secrets, image=images.get(item.image, ""), limits=limits)
+            for item in self.plan.instances.values()
+        }
+        return Prepared(staged, digests, limits=limits)
+
+    def _remove_obsolete(self, prepared: Prepared, there: Iterable[Container]) -> None:
+        wanted = {item.container: prepared.digests[item.name] for item in self.plan.instances.values()}
+        gone = [
+            item
+            for item in there
+            if wanted.get(item.name) != item.labels.get(LABEL_DIGEST) or item.status not in KEPT_STATES
+        ]
+        remove_containers(gone, self.podman, progress=self.progress)
+
+    def _ensure_volumes(self) -> None:
+        there = self.podman.volumes()
+        for volume in self.plan.volumes.values():
+            if volume.name not in there:
+                self.podman.run(create_volume(volume, labels=self.podman.labels))
+
+    def _bring(self, instances: list[Instance], prepared: Prepared) -> None:
+        """Start each as soon as what it comes after is ready; the first failure stops new starts."""
+        waiting = {item.name: item for item in instances}
+        done: set[str] = {name for name in self.plan.instances if name not in waiting}
+        running: dict[Future[None], str] = {}
+        failure: BaseException | None = None
+        with ThreadPoolExecutor(PARALLEL) as threads:
+            try:
+                while running or (waiting and failure is None):
+                    ready = [item for item in waiting.values() if set(item.definition.after) <= done]
+                    for item in ready if failure is None else ():
+                        running[threads.submit(self._bring_one, item, prepared)] = waiting.pop(item.name).name
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        name = running.pop(future)
+                        if error := future.exception():
+                            failure = failure or error
+                            self._stop.set()
+                        done.add(name)
+            finally:
+                # Ctrl-C lands here: those that wait for something give up, and the pool can close.
+                self._stop.set()
+        if failure is not None:
+            raise failure
+
+    def _bring_one(self, instance: Instance, prepared: Prepared) -> None:
+        if instance.definition.kind == "job":
+            self._run_job(instance, prepared)
+        else:
+            self._start_service(instance, prepared)
+
+    def _run_job(self, instance: Instance, prepared: Prepared) -> None:
+        there = self.podman.containers().get(instance.container)
+        needs = needs_of(instance.definition.name, self.plan.appliance.definitions)
+        if there and there.status == "exited" and there.exit_code == 0 and not needs & self._made:
+            return
+        with self.progress.step(f"job {instance.name}"):
+            if there:
+                self.podman.run(["rm", "--force", "--time=0", instance.container])
+            self._create(instance, prepared)
+            self.podman.run(["start", instance.container])
+            self._wait_done(instance)
+
+    def _wait_done(self, instance: Instance) -> None:
+        deadline = clock.monotonic() + JOB_DEADLINE_S
+        reason = "was given up"
+        while not self._stop.wait(JOB_PAUSE_S):
+            there = self.podman.containers().get(instance.container)
+            if there is None:
+                reason = "went away"
+                break
+            if there.status == "exited":
+                if there.exit_code == 0:
+                    return
+                reason = f"ended with {there.exit_code}"
+                break
+            if clock.monotonic() > deadline:
+                reason = f"did not end within {JOB_DEADLINE_S:.0f} s"
+                break
+        raise ProcessError(
+            "host.job_failed",
+            f"the job {instance.name} {reason}: {self._said(instance)}",
+            f"see `skerry stack logs {instance.name}`, mend the cause, run up again",
+        )
+
+    def _start_service(self, instance: Instance, prepared: Prepared) -> None:
+        there = self.podman.containers().get(instance.container)
+        if there is None:
+            with self.progress.step(f"service {instance.name}"):
+                self._create(instance, prepared)
+                self.podman.run(["start", instance.container])
+                self._wait_well(instance)
+            return
+        if there.status == "paused":
+            self.podman.run(["unpause", instance.container])
+        if there.running and health.is_well(instance, self.podman):
+            return
+        with self.progress.step(f"service {instance.name}"):
+            if there.status not in ("running", "paused"):
+                self.podman.run(["start", instance.container])
+            self._wait_well(instance)
+
+    def _create(self, instance: Instance, prepared: Prepared) -> None:
+        levels = {name: number for number, level in enumerate(self.plan.levels) for name in level}
+        labels = {
+            **self.podman.labels,
+            LABEL_INSTANCE: instance.name,
+            LABEL_DIGEST: prepared.digests[instance.name],
+            LABEL_LEVEL: str(levels[instance.name]),
+        }
+        files = prepared.staged.of(instance)
+        self.podman.run(create_container(instance, files, labels=labels, limits=prepared.limits))
+        with self._guard:
+            self._made.add(instance.definition.name)
+
+    def _wait_well(self, instance: Instance) -> None:
+        if (reason := health.wait_until_well(instance, self.podman, stop=self._stop)) is None:
+            return
+        raise ProcessError(
+            "host.not_well",
+            f"{instance.name} did not get well: {reason}. It said: {self._said(instance)}",
+            f"see `skerry stack logs {instance.name}`, mend the cause, run up again",
+        )
+
+    def _said(self, instance: Instance) -> str:
+        return last_words(instance.container, self.podman)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What containers are made from, besides the plan."""
+
+    staged: Staged
+    digests: Mapping[str, str]
+    limits: bool
+
+
+def digest_instance(instance: Instance, staged: Staged, *, secrets: Mapping[str, str], image: str, limits: bool) -> str:
+    """Return what identifies everything a container is made from, secrets by version, files by content.
+
+    Networks of worker pools are left out: they are joined and left while the container runs.
+    """
+    own = {item.network.name for item in instance.own_attachments}
+    words = create_container(instance, staged.of(instance), labels={}, limits=limits)
+    kept = [
+        word for word in words if not word.startswith("--network=") or word.split("=", 1)[1].partition(":")[0] in own
+    ]
+    return digest_of(
+        {
+            "words": kept,
+            "image": image,
+            "files": staged.digests(instance),
+            "hosts": dict(instance.hosts),
+            "secrets": {item.name: secrets.get(item.name, "") for item in instance.secrets},
+        }
+    )
+
+
+def down(podman: Podman, state: State, *, prefix: str, progress: Progress) -> None:
+    """Stop everything in the reverse of its start order and remove containers, networks and packet filter.
+
+    Volumes, secrets and the state root stay. The definitions are not asked: what is there carries its order.
+    """
+    remove_containers(list(podman.containers().values()), podman, progress=progress)
+    with progress.step("networks and packet filter"):
+        networks = sorted(podman.networks())
+        if networks:
+            podman.run(["network", "rm", *networks])
+        remove_filter(prefix)
+    state.ca_certificate.unlink(missing_ok=True)
+
+
+def clean(podman: Podman, state: State, *, prefix: str, progress: Progress) -> None:
+    """Take down and remove everything that is kept: volumes, secrets, the state root."""
+    down(podman, state, prefix=prefix, progress=progress)
+    with progress.step("volumes, secrets and state"):
+        if volumes := sorted(podman.volumes()):
+            podman.run(["volume", "rm", *volumes])
+        if secrets := sorted(podman.secrets()):
+            podman.run(["secret", "rm", *secrets])
+        for path in state.root.iterdir():
+            if path == state.lock:
+                # Held by us; an empty file tells nobody anything.
+                continue
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def remove_containers(containers: list[Container], podman: Podman, *, progress: Progress) -> None:
+    """Stop containers in the reverse of their start order, those of one level together, then remove them."""
+    levels: dict[int, list[str]] = {}
+    for item in containers:
+        if item.status in ("running", "paused", "stopping"):
+            levels.setdefault(int(item.labels.get(LABEL_LEVEL, "0")), []).append(item.name)
+    paused = [item.name for item in containers if item.status == "paused"]
+    if paused:
+        podman.run(["unpause", *paused])
+    for level in sorted(levels, reverse=True):
+        with progress.step("stop " + ", ".join(sorted(levels[level]))):
+            # Each has its own time to stop; podman kills after it, so the deadline is only for a podman that hangs.
+            podman.run(["stop", *levels[level]], deadline_s=600 + STOP_MARGIN_S)
+    if containers:
+        podman.run(["rm", "--force", "--time=0", *(item.name for item in containers)])
+
+
+def last_words(container: str, podman: Podman) -> str:
+    """Return the end of a container's log on one line."""
+    done = podman.run(["logs", f"--tail={LOG_TAIL_LINES}", container], check=False)
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return " | ".join(lines[-LOG_TAIL_LINES:]) or "nothing"

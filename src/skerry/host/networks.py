@@ -1,0 +1,51 @@
+"""The graph's networks in podman: made, remade when they changed, joined by running servers when a pool comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skerry.stack.render_podman import create_network
+
+if TYPE_CHECKING:
+    from skerry.host.podman import NetworkRecord, Podman
+    from skerry.stack.plan import Network, Plan
+
+
+def detach_changed(plan: Plan, podman: Podman) -> None:
+    """Remove our networks that the plan does not have as they are, and whatever containers of ours are on them.
+
+    Containers whose own networks changed are gone already (their digest changed); those left only serve a pool that
+    went, and leave its network.
+    """
+    there = podman.networks()
+    stale = sorted(name for name, record in there.items() if not _same(plan.networks.get(name), record))
+    if not stale:
+        return
+    for container in podman.containers().values():
+        for name in sorted(container.networks & set(stale)):
+            podman.run(["network", "disconnect", "--force", name, container.name], check=False)
+    podman.run(["network", "rm", *stale])
+
+
+def ensure_networks(plan: Plan, podman: Podman) -> None:
+    """Make the networks that are missing."""
+    there = podman.networks()
+    for network in plan.networks.values():
+        if network.name not in there:
+            podman.run(create_network(network, labels=podman.labels))
+
+
+def join_pools(plan: Plan, podman: Podman) -> None:
+    """Let containers that run already join the networks of pools they serve."""
+    there = podman.containers()
+    for instance in plan.instances.values():
+        container = there.get(instance.container)
+        if container is None or instance.pool is not None:
+            continue
+        for item in instance.attachments:
+            if item.network.pool is not None and item.network.name not in container.networks:
+                podman.run(["network", "connect", f"--ip={item.address}", item.network.name, container.name])
+
+
+def _same(network: Network | None, record: NetworkRecord) -> bool:
+    return network is not None and record.subnets == (network.subnet.cidr,) and record.internal == network.internal
