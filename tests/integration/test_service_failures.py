@@ -1,0 +1,160 @@
+"""Each service stopped, killed and paused in turn: it is named, it comes back, nothing else falls."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from skerry.base import clock
+from skerry.base.paths import find_checkout
+from skerry.host.status import read_status
+from skerry.stack.appliance import load_appliance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.stack import Stack
+
+pytestmark = pytest.mark.integration
+
+SERVICES = sorted(
+    name
+    for name, item in load_appliance(find_checkout()).definitions.items()
+    if item.kind == "service" and item.instances == "one"
+)
+# Service -> what the API calls it in its own report.
+NAMED_BY_API = {
+    "postgres": "postgres",
+    "valkey": "valkey",
+    "minio": "minio",
+    "opa": "opa",
+    "temporal": "temporal",
+    "litellm": "litellm",
+    "ollama": "models",
+}
+API_NAMES_WITHIN_S = 2.0
+# One answer serves everybody for a moment (FRESH_S in skerry.health and the cache of LiteLLM's own check).
+API_CACHE_S = 2.5
+WELL_AGAIN_S = 90.0
+
+
+def stop(stack: Stack, service: str) -> None:
+    stack.podman.run(["stop", stack.container(service)])
+
+
+def start(stack: Stack, service: str) -> None:
+    stack.podman.run(["start", stack.container(service)])
+
+
+def pause(stack: Stack, service: str) -> None:
+    stack.podman.run(["pause", stack.container(service)])
+
+
+def unpause(stack: Stack, service: str) -> None:
+    stack.podman.run(["unpause", stack.container(service)])
+
+
+def unwell(stack: Stack) -> set[str]:
+    return {row.name for row in read_status(stack.plan, stack.podman) if not row.well}
+
+
+def wait_until(condition: Callable[[], bool], *, deadline_s: float) -> float:
+    """Return after how many seconds `condition` held.
+
+    Raises:
+        AssertionError: when it does not within `deadline_s` seconds.
+    """
+    begun = clock.monotonic()
+    while not condition():
+        assert clock.monotonic() - begun < deadline_s, f"not within {deadline_s} s"
+        time.sleep(0.2)
+    return clock.monotonic() - begun
+
+
+def report(stack: Stack) -> dict[str, Any]:
+    """Return what the API says in detail, asked from where the edge stands."""
+    url = f"http://{stack.address('edge', 'api')}:8000/api/health/detailed"
+    answer = stack.call_from("edge", lambda: httpx.get(url, timeout=10, trust_env=False))
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def failing(stack: Stack) -> set[str]:
+    return {name for name, item in report(stack)["components"].items() if item["status"] != "healthy"}
+
+
+def others(stack: Stack, service: str) -> dict[str, tuple[int, int]]:
+    """Return process and restarts of every container but one; equal later means that none fell."""
+    name = stack.container(service)
+    services = {stack.container(other) for other in stack.services()}
+    return {
+        item.name: (item.pid, item.restarts)
+        for item in stack.podman.containers().values()
+        if item.name in services and item.name != name
+    }
+
+
+def well_again(stack: Stack) -> None:
+    wait_until(lambda: not unwell(stack), deadline_s=WELL_AGAIN_S)
+    wait_until(lambda: not failing(stack), deadline_s=WELL_AGAIN_S)
+
+
+@pytest.fixture(autouse=True)
+def all_well(stack: Stack) -> None:
+    """Begin with a stack that is well."""
+    well_again(stack)
+
+
+@pytest.mark.parametrize(("harm", "mend"), [(stop, start), (pause, unpause)], ids=["stopped", "paused"])
+@pytest.mark.parametrize("service", SERVICES)
+def test_one_that_is_away_is_named_and_comes_back(
+    stack: Stack,
+    service: str,
+    harm: Callable[[Stack, str], None],
+    mend: Callable[[Stack, str], None],
+) -> None:
+    before = others(stack, service)
+    harm(stack, service)
+    try:
+        # Nobody but the one that is away, and in a pool's case its workers, may be named by the host.
+        assert unwell(stack) == {service}
+        if service in NAMED_BY_API:
+            taken = wait_until(
+                lambda: NAMED_BY_API[service] in failing(stack), deadline_s=API_NAMES_WITHIN_S + API_CACHE_S
+            )
+            assert taken < API_NAMES_WITHIN_S + API_CACHE_S
+    finally:
+        mend(stack, service)
+    well_again(stack)
+    assert others(stack, service) == before
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_one_that_is_killed_comes_back_by_itself(stack: Stack, service: str) -> None:
+    before = others(stack, service)
+    pid = stack.pid(service)
+    stack.podman.run(["kill", "--signal=KILL", stack.container(service)])
+    wait_until(lambda: stack.pid(service) not in {0, pid}, deadline_s=30)
+    well_again(stack)
+    assert others(stack, service) == before
+
+
+def test_status_names_what_is_away_also_when_the_api_is(stack: Stack) -> None:
+    stop(stack, "api")
+    try:
+        said = stack.command("stack", "status", check=False)
+        assert said.status != 0
+        assert "api" in said.stdout
+        assert "does not answer" in said.stdout + said.stderr
+    finally:
+        start(stack, "api")
+    well_again(stack)
+
+
+def test_up_mends_what_is_away(stack: Stack) -> None:
+    stop(stack, "valkey")
+    stack.command("stack", "up")
+    assert unwell(stack) == set()
