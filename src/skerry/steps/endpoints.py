@@ -64,7 +64,7 @@ async def begin_turn(request: Request, execution_id: str, step: StepNumber, body
         return await service.begin_turn(session, run, row, step, attempt=body.attempt)
 
 
-@router.post("/turns/{step}/chunks", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/turns/{step}/chunks", status_code=status.HTTP_204_NO_CONTENT)
 async def add_chunks(request: Request, execution_id: str, step: StepNumber, body: Chunks, caller: Worker) -> None:
     """Append pieces of an answer."""
     wanted, queue_id = _ids(caller, execution_id)
@@ -100,7 +100,7 @@ async def permit(request: Request, execution_id: str, step: StepNumber, body: Cl
         return await service.permit(session, run, row, step, attempt=body.attempt, decision=decision)
 
 
-@router.post("/calls/{step}/result", status_code=status.HTTP_202_ACCEPTED)
+@router.post("/calls/{step}/result", status_code=status.HTTP_204_NO_CONTENT)
 async def finish_call(request: Request, execution_id: str, step: StepNumber, body: CallResult, caller: Worker) -> None:
     """Hand the outcome of a permitted call in."""
     wanted, queue_id = _ids(caller, execution_id)
