@@ -82,8 +82,8 @@ def test_exactly_the_declared_edges_answer(stack: Stack) -> None:
 def test_programs_of_the_host_reach_no_service_but_the_edge(stack: Stack) -> None:
     """Root may (status asks the API), others may not: Ollama, for one, asks for no password."""
     inner = [target for target, service in everything(stack).items() if service != "edge"]
-    code = inspect.getsource(try_all)
-    program = f"import errno, json, select, socket\nTarget = tuple\nTRY_S = {TRY_S}\n{code}\n" + (
+    program = (
+        f"import errno, json, select, socket\nTarget = tuple\nTRY_S = {TRY_S}\n{inspect.getsource(try_all)}\n"
         f"print(json.dumps(sorted(try_all({inner!r}))))"
     )
     done = run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", program])
