@@ -7,13 +7,12 @@ afterwards, also when a test was interrupted: what a killed session left behind 
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import sys
 import time
-import tomllib
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,20 +20,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jwt
 import psycopg
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.integration.namespaces import in_network, network_of
+
 from skerry.auth.keys import parse_host_key, unseal
-from skerry.base.paths import find_checkout
+from skerry.base.paths import default_cache, find_checkout
 from skerry.base.process import Completed, run
 from skerry.host.podman import open_podman
-from skerry.host.settings import HostSettings
+from skerry.host.pools import load_pools
+from skerry.host.settings import read_settings
 from skerry.host.state import State
-
-from tests.integration.namespaces import in_network, network_of
+from skerry.images.definition import load_catalogue
+from skerry.images.inputs import Inputs
+from skerry.stack.appliance import load_appliance
+from skerry.stack.plan import Site, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from skerry.host.podman import Podman
-    from skerry.stack.plan import Instance, Plan
+    from skerry.stack.plan import Instance, Plan, Pool
 
 T = TypeVar("T")
 
@@ -45,7 +49,6 @@ COMMAND_DEADLINE_S = 600.0
 TOKEN_LIFE_S = 600
 LISTEN = "0A"
 UDP_UNCONNECTED = "07"
-LOOPBACK = ("127.", "0:0:0:0:0:0:0:1")
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,15 @@ class Stack:
 
     state: State
     podman: Podman
+    _plans: dict[tuple[Pool, ...], Plan] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
         """The plan as it is now: pools come and go."""
-        return load_plan(self.state)
+        pools = load_pools(self.state)
+        if pools not in self._plans:
+            self._plans[pools] = load_plan(self.state)
+        return self._plans[pools]
 
     @property
     def site_name(self) -> str:
@@ -191,6 +198,37 @@ class Stack:
         kid, sealed = self.call_from("api", look)
         host_key = parse_host_key(self.secret("host-key").encode())
         return kid, unseal(sealed, host_key, kid=kid)
+
+
+def load_plan(state: State) -> Plan:
+    """Return the plan of what is enrolled at `state`, with the images of this checkout."""
+    checkout = find_checkout()
+    appliance = load_appliance(checkout)
+    inputs = Inputs(load_catalogue(checkout), default_cache())
+    images = {name: inputs.reference(name) for name in {item.image for item in appliance.definitions.values()}}
+    return make_plan(appliance, site=state.load_site(), images=images, pools=load_pools(state))
+
+
+@contextmanager
+def running_stack(root: Path = ROOT, *, organization: str = "test") -> Iterator[Stack]:
+    """Start a stack with one organisation and one worker pool from nothing; remove it at the end."""
+    state = State(root)
+    remove(state)
+    try:
+        state.make_folders()
+        state.store_site(Site(prefix=PREFIX, addresses=ADDRESSES))
+        skerry("stack", "up", root=root)
+        skerry("bootstrap", f"--organization={organization}", "--admin-email=admin@test.example", root=root)
+        yield Stack(state, open_podman(state, read_settings()))
+    finally:
+        remove(state)
+
+
+def remove(state: State) -> None:
+    """Take a stack away with everything it kept; none is no error."""
+    if state.root.exists():
+        skerry("stack", "clean", "--yes", root=state.root)
+        shutil.rmtree(state.root)
 
 
 def is_loopback(address: str) -> bool:

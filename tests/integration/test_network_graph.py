@@ -7,6 +7,7 @@ import inspect
 import json
 import select
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,7 +69,7 @@ def test_exactly_the_declared_edges_answer(stack: Stack) -> None:
     seen: set[tuple[str, str, int]] = set()
     for client in stack.services():
         others = [target for target, service in targets.items() if service != client]
-        for target in stack.call_from(client, lambda others=others: try_all(others)):
+        for target in stack.call_from(client, partial(try_all, others)):
             seen.add((client, targets[target], target[1]))
     declared = {
         (client, server, port)
@@ -97,9 +98,9 @@ def test_no_container_reaches_the_host_or_the_outside(stack: Stack) -> None:
         before = world.total()
         for client in stack.services():
             gateways = [(gateway, port) for gateway in stack.gateways(client) for port in (22, 53, 80, 443)]
-            opened = stack.call_from(client, lambda more=gateways: try_all(targets + more))
+            opened = stack.call_from(client, partial(try_all, targets + gateways))
             assert opened == set(), client
-            stack.call_from(client, lambda: send_question((HOST, OUTSIDE)))
+            stack.call_from(client, partial(send_question, (HOST, OUTSIDE)))
         assert world.total() == before, world.arrivals
 
 
