@@ -25,14 +25,18 @@ from skerry.host.files import Staged, remove_unused, stage_files
 from skerry.host.ingress import apply_filter, remove_filter
 from skerry.host.networks import detach_changed, ensure_networks, join_pools
 from skerry.host.podman import LABEL_DIGEST, LABEL_INSTANCE, LABEL_LEVEL
+from skerry.host.pools import load_pools
 from skerry.host.secrets import hand_over, make_secrets
+from skerry.stack.appliance import load_appliance
 from skerry.stack.graph import needs_of
+from skerry.stack.plan import make_plan
 from skerry.stack.render_podman import create_container, create_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from skerry.base.paths import Checkout
     from skerry.base.progress import Progress
     from skerry.host.machine import Machine
     from skerry.host.podman import Container, Podman
@@ -239,6 +243,23 @@ class Prepared:
     staged: Staged
     digests: Mapping[str, str]
     limits: bool
+
+
+def load_plan(checkout: Checkout, state: State, *, images: Mapping[str, str] | None = None) -> Plan:
+    """Return the plan of the stack at a state root: its site, its pools.
+
+    Args:
+        checkout: whose appliance/ is run.
+        state: of the stack.
+        images: reference by name; without it references are empty, which is enough to look and not to start.
+
+    Raises:
+        InvalidInputError: `stack.*`.
+    """
+    appliance = load_appliance(checkout)
+    if images is None:
+        images = {item.image: "" for item in appliance.definitions.values()}
+    return make_plan(appliance, site=state.load_site(), images=images, pools=load_pools(state))
 
 
 def digest_instance(instance: Instance, staged: Staged, *, secrets: Mapping[str, str], image: str, limits: bool) -> str:

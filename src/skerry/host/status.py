@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from skerry.host import health
+from skerry.host.edge import HTTPS, edge_of
 from skerry.host.memory import memory_by_container
+from skerry.stack.checks import ANY_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skerry.host.podman import Container, Podman
+    from skerry.host.state import State
     from skerry.stack.plan import Instance, Plan
 
-API = "api"
 API_PATH = "/api/health/detailed"
 API_DEADLINE_S = 3.0
 PARALLEL = 8
@@ -58,26 +62,35 @@ def not_well(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if not row.well]
 
 
-def ask_api(plan: Plan) -> dict[str, Any]:
-    """Return what the API says of what it may reach: its own words, or why there are none.
+def ask_api(plan: Plan, state: State) -> dict[str, Any]:
+    """Return what the API says of what it may reach: its own words, or `error` with why there are none.
 
-    The host's root reaches the API's container by its address; no name, certificate or edge is in between.
+    It is asked as people ask it, through the edge, whose certificate is checked against the copy of its root.
     """
-    instance = plan.instances.get(API)
-    if instance is None or not instance.attachments or not instance.definition.ports:
-        return {"error": "this appliance has no API"}
-    address = instance.attachments[0].address
-    port = next(iter(instance.definition.ports.values()))
-    connection = http.client.HTTPConnection(address, port, timeout=API_DEADLINE_S)
+    edge = edge_of(plan)
+    publish = next((item for item in edge.definition.publish if item.port == HTTPS), None) if edge else None
+    if publish is None:
+        return {"error": "this appliance publishes no API"}
     try:
+        trust = ssl.create_default_context(cafile=str(state.ca_certificate))
+        return _get(plan.site.name, "127.0.0.1" if publish.address == ANY_ADDRESS else publish.address, trust)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return {"error": f"it does not answer through the edge: {error}"}
+
+
+def _get(name: str, address: str, trust: ssl.SSLContext) -> dict[str, Any]:
+    """Ask under the site's name at an address of this host: the name may mean another address to this host."""
+    connection = http.client.HTTPSConnection(name, HTTPS, timeout=API_DEADLINE_S)
+    plain = socket.create_connection((address, HTTPS), timeout=API_DEADLINE_S)
+    try:
+        connection.sock = trust.wrap_socket(plain, server_hostname=name)
         connection.request("GET", API_PATH, headers={"Accept": "application/json"})
         response = connection.getresponse()
         body = json.loads(response.read())
         return body if isinstance(body, dict) else {"error": f"it answered {response.status} with no table"}
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return {"error": f"it does not answer: {error!r}"}
     finally:
         connection.close()
+        plain.close()
 
 
 def _row(instance: Instance, there: Container | None, podman: Podman, memory: int) -> Row:
@@ -95,7 +108,7 @@ def _row(instance: Instance, there: Container | None, podman: Podman, memory: in
         well=not detail,
         detail=detail,
         since="" if there is None else (there.finished_at if ended else there.started_at),
-        image=instance.image,
+        image=there.image if there else instance.image,
         restarts=there.restarts if there else 0,
         memory=memory,
     )

@@ -6,8 +6,8 @@ bridge: inside each edge's network only the client opens connections, and only t
 are stateless (a server's answers never have SYN alone), so they need no connection tracking on bridges. Everything else
 from or to our addresses that crosses a bridge is counted and dropped. (IPv6 is off inside every container.)
 
-inet: no container opens a connection to the host; the ingress network opens none outwards; on the host only root opens
-connections to a container other than the edge (Ollama, for one, asks for no password).
+inet: no container opens a connection to the host; the ingress network opens none outwards; the host opens none to a
+container other than the edge (Ollama, for one, asks for no password).
 
 Source: https://wiki.nftables.org/wiki-nftables/index.php/Netfilter_hooks.
 """
@@ -84,6 +84,6 @@ def _ingress(plan: Plan) -> list[str]:
         "  }",
         "  chain output {",
         f"    type filter hook output priority {PRIORITY}; policy accept;",
-        f"    ip daddr {plan.site.addresses} ip daddr != {subnet} ct state new meta skuid != 0 counter drop",
+        f"    ip daddr {plan.site.addresses} ip daddr != {subnet} ct state new counter drop",
         "  }",
     ]

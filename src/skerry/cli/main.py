@@ -1,0 +1,33 @@
+"""The command `skerry`: its groups, put together.
+
+`skerry stack`, `skerry images` need no more than the standard library and typer.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from skerry.cli import errors, images, stack
+
+app = typer.Typer(
+    help="Skerry: an AI-agent control plane in a box.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(stack.app, name="stack")
+app.add_typer(images.app, name="images")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status; `--debug` anywhere shows tracebacks."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = errors.DEBUG in words
+    rest = [word for word in words if word != errors.DEBUG]
+    return errors.run(lambda: app(args=rest, prog_name="skerry", standalone_mode=False), debug=debug)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
