@@ -1,0 +1,131 @@
+"""`make bench`: the figures this release is held to, with the machine they were measured on described.
+
+Every figure is measured here and now, on the real images and a stack of its own that starts from nothing and is removed
+again. A figure over its bound is marked, and the exit status is 1 then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from tests.integration.stack import ROOT, Stack, running_stack, skerry
+
+from skerry.base import clock
+from skerry.base.paths import default_cache, find_checkout
+from skerry.base.process import run
+from skerry.base.progress import Progress
+from skerry.images import recipe, sizes
+from skerry.images.definition import load_catalogue
+from skerry.images.inputs import Inputs
+
+MB, MIB = 1_000_000, 1 << 20
+SETTLE_S = 20.0
+RUNS = 5
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number, with the bound the release is held to (None: no bound)."""
+
+    name: str
+    value: float
+    unit: str
+    bound: float | None = None
+
+    @property
+    def held(self) -> bool:
+        return self.bound is None or self.value <= self.bound
+
+
+def describe_machine() -> list[str]:
+    """Return what a reader needs to know of the machine."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
+    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    return [
+        f"processor  {cpu.group(1) if cpu else '?'}, {os.cpu_count()} cores",
+        f"memory     {int(memory.group(1)) // 1024 if memory else 0} MiB",
+        f"system     {release.get('PRETTY_NAME', '?').strip(chr(34))}, Linux {platform.release()}",
+        f"podman     {run(['podman', '--version']).stdout.split()[-1]}",
+    ]
+
+
+def bench_images() -> list[Figure]:
+    """Sizes by image and together, and the time of a build in which nothing has changed."""
+    inputs = Inputs(load_catalogue(find_checkout()), default_cache())
+    results = recipe.build(inputs, [], progress=Progress())
+    measured = sizes.measure(results, default_cache() / "scratch")
+    figures = [Figure(f"image {one.name}, compressed", one.compressed / MB, "MB") for one in measured]
+    figures.append(Figure("images together, compressed", sizes.together(measured).compressed / MB, "MB", 900))
+    start = clock.monotonic()
+    skerry("images", "build", root=ROOT)
+    figures.append(Figure("images build, nothing changed", clock.monotonic() - start, "s", 5))
+    return figures
+
+
+def bench_memory(stack: Stack) -> list[Figure]:
+    """Proportional set size by service, idle, after the stack has settled."""
+    run(["sleep", str(SETTLE_S)])
+    rows = stack.status()["services"]
+    figures = [Figure(f"idle memory {row['name']}", row["memory"] / MIB, "MiB") for row in rows if row["memory"]]
+    return [*figures, Figure("idle memory together", sum(row["memory"] for row in rows) / MIB, "MiB", 1536)]
+
+
+def bench_start(stack: Stack) -> Figure:
+    """From down to everything healthy, with images built and data there."""
+    stack.command("stack", "down")
+    start = clock.monotonic()
+    stack.command("stack", "up")
+    return Figure("up with images built, to healthy", clock.monotonic() - start, "s", 60)
+
+
+def bench_demo(stack: Stack) -> list[Figure]:
+    """The demo's own run, several times."""
+    times = []
+    for _ in range(RUNS):
+        start = clock.monotonic()
+        stack.command("demo")
+        times.append(clock.monotonic() - start)
+    return [
+        Figure(f"demo, median of {RUNS}", median(times), "s", 30),
+        Figure(f"demo, slowest of {RUNS}", max(times), "s", 30),
+    ]
+
+
+def report(figures: list[Figure]) -> int:
+    """Print the table and return the exit status."""
+    width = max(len(figure.name) for figure in figures)
+    for figure in figures:
+        bound = "" if figure.bound is None else f"  (bound {figure.bound:g}){'' if figure.held else '  OVER'}"
+        print(f"{figure.name:<{width}}  {figure.value:10.1f} {figure.unit:<3}{bound}")
+    return 0 if all(figure.held for figure in figures) else 1
+
+
+def main() -> int:
+    """Measure, print, and say by the exit status whether every bound holds."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    arguments = parser.parse_args()
+    print("\n".join(describe_machine()), flush=True)
+    figures = bench_images()
+    start = clock.monotonic()
+    with running_stack(organization="bench") as stack:
+        figures.append(Figure("from nothing to an enrolled worker, images built", clock.monotonic() - start, "s"))
+        figures += bench_demo(stack)
+        figures.append(bench_start(stack))
+        figures += bench_memory(stack)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([vars(figure) for figure in figures], indent=1))
+    return report(figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The images that are built, as they lie in the storage: users, labels, parts lists, locked digests, and no network."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from skerry.base.errors import ProcessError
+from skerry.base.paths import default_cache, find_checkout
+from skerry.base.process import run
+from skerry.images import engine, recipe
+from skerry.images.definition import Definition, load_catalogue
+from skerry.images.inputs import Inputs
+
+pytestmark = pytest.mark.integration
+
+CHECKOUT = find_checkout(Path(__file__))
+INPUTS = Inputs(load_catalogue(CHECKOUT), default_cache())
+IMAGES = list(INPUTS.catalogue.images)
+LOCK = tomllib.loads(CHECKOUT.digests_lock.read_text())
+
+
+def record_of(one: Definition) -> recipe.Result:
+    record = recipe.read_record(INPUTS, one.name)
+    assert record is not None, f"{one.name} is not built from what lies here: make images"
+    return record
+
+
+@pytest.mark.parametrize("one", IMAGES, ids=lambda one: one.name)
+def test_user_and_labels(one: Definition) -> None:
+    config = engine.inspect(INPUTS.reference(one.name))["config"]
+    if one.parent != "scratch":
+        uid = config["User"].split(":")[0]
+        assert uid.isdigit()
+        assert int(uid) > 0
+    labels = config["Labels"]
+    for key in ("version", "source", "licenses"):
+        assert labels[f"org.opencontainers.image.{key}"]
+
+
+@pytest.mark.parametrize("one", IMAGES, ids=lambda one: one.name)
+def test_parts_list(one: Definition) -> None:
+    text = Path(record_of(one).sbom).read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    document = json.loads(text)
+    kinds = {item["purl"].split(":")[1].split("/")[0] for item in document["components"]}
+    assert "deb" in kinds
+    assert ("golang" in kinds) == bool([program for step in INPUTS.catalogue.lineage(one.name) for program in step.go])
+    assert all(item["licenses"] for item in document["components"])
+
+
+@pytest.mark.parametrize("one", [one for one in IMAGES if one.third_party], ids=lambda one: one.name)
+def test_third_party_images_equal_the_lock(one: Definition) -> None:
+    record = record_of(one)
+    if record.unlocked:
+        pytest.skip(f"{one.name} holds replacements of packages that Debian dropped; make lock takes them in")
+    assert LOCK["images"][one.name] == record.image_id
+
+
+def test_no_proprietary_package() -> None:
+    for one in IMAGES:
+        names = {item["name"].lower() for item in json.loads(Path(record_of(one).sbom).read_text())["components"]}
+        assert "litellm-enterprise" not in names
+
+
+def test_unchanged_input_builds_nothing() -> None:
+    """Said by effect, not by the clock: every record and image is the one that was there."""
+    before = {one.name: (record_of(one), engine.stored_images()[INPUTS.reference(one.name)]) for one in IMAGES}
+    done = run([str(CHECKOUT.root / "scripts/venv")]).stdout.strip()
+    run(
+        [f"{done}/bin/python", "-m", "skerry.cli.main", "images", "build"],
+        env={"PYTHONPATH": str(CHECKOUT.root / "src")},
+    )
+    after = {one.name: (record_of(one), engine.stored_images()[INPUTS.reference(one.name)]) for one in IMAGES}
+    assert after == before
+
+
+def test_a_build_step_that_wants_the_network_fails(tmp_path: Path) -> None:
+    """The wall stands, and it is the network that is missing: the same step without it ends well."""
+    parent = INPUTS.reference("base")
+    options = {"SKERRY_EPOCH": "0"}
+    for name, step in (("wall", "exec 3<>/dev/tcp/192.0.2.1/80"), ("control", "exec 3</dev/null")):
+        context = tmp_path / name
+        context.mkdir()
+        (context / "Containerfile").write_text(f"FROM {parent}\nUSER 0\nRUN bash -c '{step}'\n")
+        reference = f"localhost/skerry-test/{name}:1"
+        try:
+            if name == "wall":
+                with pytest.raises(ProcessError) as raised:
+                    engine.build(context, reference=reference, options=options, labels={}, log=tmp_path / f"{name}.log")
+                assert raised.value.code == "images.step_failed"
+                assert "unreachable" in (tmp_path / f"{name}.log").read_text()
+            else:
+                engine.build(context, reference=reference, options=options, labels={}, log=tmp_path / f"{name}.log")
+        finally:
+            engine.remove_image(reference)
