@@ -229,7 +229,7 @@ def lock(
         for one in chosen:
             with progress.step(f"lock Debian packages of {one.name}"):
                 made = _resolve(apt, catalogue, one, cache)
-                _check_age(made, clock.now().date())
+                check_age(made, clock.now().date())
                 file = lock_file(one)
                 before = read_lock(file).packages if file.is_file() else ()
                 write_atomic(file, render_lock(made).encode())
@@ -260,7 +260,13 @@ def _resolve(apt: Apt, catalogue: Catalogue, definition: Definition, cache: Path
         )
         for one in stanzas
     ]
-    _download(apt, wanted, Store(cache))
+    lost = [one.file for one in _download(apt, wanted, Store(cache))]
+    if lost:
+        raise NotFoundError(
+            "images.deb_lost",
+            f"images/{definition.name}: the mirror lists {', '.join(lost)} and does not give it",
+            "look at the network or the mirror and run it again",
+        )
     dated = [Package(**{**vars(one), "built": build_date(Store(cache).path(one.sha256))}) for one in wanted]
     request = tuple(sorted(definition.debs)), tuple(sorted(definition.leave_out))
     return Lock(catalogue.release.suite, *request, tuple(dated))
@@ -275,7 +281,12 @@ def _installed(catalogue: Catalogue, definition: Definition, cache: Path) -> lis
     return stanzas
 
 
-def _check_age(made: Lock, today: date) -> None:
+def check_age(made: Lock, today: date) -> None:
+    """Refuse packages built less than MIN_AGE_DAYS before `today`, but for fixes.
+
+    Raises:
+        InvalidInputError: `images.too_young`.
+    """
     young = [
         one.name
         for one in made.packages
@@ -332,23 +343,14 @@ def fetch(
             with progress.step(f"fetch Debian packages of {one.name}"):
                 lost = _download(apt, blobs(one, cache), store)
             if lost:
-                changes += _replace(catalogue, one, cache, lost=lost, mirrors=apt.mirrors)
+                changes += _replace(catalogue, one, cache, mirrors=apt.mirrors)
     return changes
 
 
-def _replace(
-    catalogue: Catalogue, definition: Definition, cache: Path, *, lost: Sequence[Package], mirrors: Mirrors
-) -> list[str]:
+def _replace(catalogue: Catalogue, definition: Definition, cache: Path, *, mirrors: Mirrors) -> list[str]:
     release = catalogue.release
     with private_apt(release.suite, release.architecture, mirrors=mirrors) as apt:
         made = _resolve(apt, catalogue, definition, cache)
-    still = [one.file for one in lost if one in made.packages]
-    if still:
-        raise NotFoundError(
-            "images.deb_lost",
-            f"images/{definition.name}: the mirror lists {', '.join(still)} and does not give it",
-            "look at the network or the mirror and run it again",
-        )
     committed = read_lock(lock_file(definition))
     write_atomic(_replacement_file(committed, definition, cache), render_lock(made).encode())
     return differences(definition.name, committed.packages, made.packages)

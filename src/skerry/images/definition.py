@@ -220,6 +220,8 @@ def _check(one: Definition, found: Mapping[str, Definition], release: Release) -
     file = one.folder / "image.toml"
     if one.user != ROOT_USER and one.user not in release.uids:
         raise _wrong(file, f"user {one.user!r} is no key of release.toml [uids]")
+    if one.is_image and not (one.version and one.licence):
+        raise _wrong(file, f"{'licence' if one.version else 'version'} is missing")
     seen = [one.name]
     parent = one.parent
     while parent != SCRATCH:
