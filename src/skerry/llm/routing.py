@@ -89,6 +89,7 @@ def render_config(catalog: Path, *, ollama_base_url: str) -> str:
             "drop_params": False,
             "set_verbose": False,
             "suppress_debug_info": True,
+            "disable_token_counter": True,  # the model server counts; a tokenizer of another vendor's only costs memory
             "turn_off_message_logging": True,
             "json_logs": True,
         },
@@ -104,6 +105,7 @@ def render_config(catalog: Path, *, ollama_base_url: str) -> str:
             "store_model_in_db": False,
             "disable_spend_logs": True,
             "infer_model_from_keys": False,
+            "disable_budget_reservation": True,  # it would count every prompt's tokens for a budget there is none of
         },
     }
     return json.dumps(config, indent=2) + "\n"
