@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from skerry.cli import errors, images, stack
+from skerry.cli import bootstrap, errors, images, stack
 
 app = typer.Typer(
     help="Skerry: an AI-agent control plane in a box.",
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 app.add_typer(stack.app, name="stack")
 app.add_typer(images.app, name="images")
+app.add_typer(bootstrap.workers, name="workers")
+app.command("bootstrap")(bootstrap.bootstrap)
 
 
 def main(arguments: list[str] | None = None) -> int:
