@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from skerry.base.errors import PreconditionError
+from skerry.base.paths import find_checkout
 from skerry.kit.settings import SECRET_LIMIT_BYTES, Place, load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_variables_and_secrets_are_read(tmp_path: Path) -> None:
@@ -85,3 +84,19 @@ def test_a_secret_that_is_too_large_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PreconditionError) as caught:
         load_settings({"SKERRY_SECRETS_DIR": str(tmp_path)})
     assert caught.value.code == "settings.secret_size"
+
+
+def _definitions() -> list[Path]:
+    services = find_checkout(Path(__file__)).services
+    parsed = {path: tomllib.loads(path.read_text()) for path in sorted(services.glob("*.toml"))}
+    # The agent worker has settings of its own: it imports base only.
+    return [path for path, one in parsed.items() if one["image"] == "control-plane" and path.stem != "agent-worker"]
+
+
+@pytest.mark.parametrize("path", _definitions(), ids=lambda path: path.stem)
+def test_what_the_appliance_says_is_understood(path: Path) -> None:
+    environment = tomllib.loads(path.read_text()).get("environment", {})
+    settings = load_settings(
+        {name: str(value).replace("${site_name}", "skerry.test") for name, value in environment.items()}
+    )
+    assert settings.secrets.folder == Path("/run/secrets")
