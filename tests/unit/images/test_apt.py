@@ -54,7 +54,9 @@ def test_one_line_sources_and_a_stranger(etc_apt: Path) -> None:
 
 
 def test_a_switched_off_source_does_not_count(etc_apt: Path) -> None:
-    (etc_apt / "sources.list.d" / "debian.sources").write_text(SOURCES.replace("Types: deb\nURIs", "Enabled: no\nTypes: deb\nURIs"))
+    (etc_apt / "sources.list.d" / "debian.sources").write_text(
+        SOURCES.replace("Types: deb\nURIs", "Enabled: no\nTypes: deb\nURIs")
+    )
     with pytest.raises(PreconditionError) as raised:
         find_mirrors(etc_apt, etc_apt / "os-release")
     assert raised.value.code == "images.no_debian_mirror"

@@ -41,7 +41,9 @@ def test_a_package_says_what_it_is_and_when_it_was_built(tmp_path: Path) -> None
     assert build_date(deb) == "2026-11-01"
 
 
-@pytest.mark.parametrize("data", [b"", b"!<arch>\n", b"not an archive at all, but long enough for a header to be read out of it"])
+@pytest.mark.parametrize(
+    "data", [b"", b"!<arch>\n", b"not an archive at all, but long enough for a header to be read out of it"]
+)
 def test_what_is_no_package_has_no_date(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "x.deb"
     file.write_bytes(data)

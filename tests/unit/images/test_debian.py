@@ -91,7 +91,10 @@ def test_a_locked_image_needs_no_network_once_fetched(bench: Bench, monkeypatch:
 def test_packages_go_into_the_context_under_their_names(bench: Bench, tmp_path: Path) -> None:
     bench.lock()
     debian.collect(bench.catalogue.get("leaf"), bench.cache, tmp_path / "debs")
-    assert sorted(file.name for file in (tmp_path / "debs").iterdir()) == ["library_1.5_amd64.deb", "server_2.0_amd64.deb"]
+    assert sorted(file.name for file in (tmp_path / "debs").iterdir()) == [
+        "library_1.5_amd64.deb",
+        "server_2.0_amd64.deb",
+    ]
 
 
 def test_without_a_fetch_there_is_nothing_to_collect(bench: Bench, tmp_path: Path) -> None:
@@ -181,7 +184,12 @@ def test_no_lock_is_said(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["format = 2\n", "format = 1\n", 'format = 1\nsuite = "x"\nasked = []\nleave_out = []\npackages = [{ name = "a" }]\n']
+    "text",
+    [
+        "format = 2\n",
+        "format = 1\n",
+        'format = 1\nsuite = "x"\nasked = []\nleave_out = []\npackages = [{ name = "a" }]\n',
+    ],
 )
 def test_a_lock_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "debs.lock").write_text(text)
