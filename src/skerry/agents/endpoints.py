@@ -1,10 +1,10 @@
-"""POST /api/v1/agents and GET /api/v1/agents/{agent_id}."""
+"""POST and GET /api/v1/agents, GET /api/v1/agents/{agent_id}."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, status
+from fastapi import APIRouter, Depends, Query, Request, status
 
 from skerry.agents import service
 from skerry.agents.schemas import AgentCreate, AgentResponse
@@ -24,6 +24,18 @@ async def create_agent(
     async with caller.write() as session:
         row = await service.create_agent(session, caller.principal, body, catalog=part(request, Catalog))
     return AgentResponse.of(row, caller.principal)
+
+
+@router.get("")
+async def list_agents(
+    caller: Annotated[Caller, Depends(guard("agents:read"))],
+    skip: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[AgentResponse]:
+    """List agents, newest first."""
+    async with caller.read() as session:
+        rows = await service.list_agents(session, caller.principal.organization_id, skip=skip, limit=limit)
+    return [AgentResponse.of(row, caller.principal) for row in rows]
 
 
 @router.get("/{agent_id}")

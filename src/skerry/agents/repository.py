@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from skerry.tables.agents import agents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from sqlalchemy import RowMapping
@@ -28,4 +28,15 @@ async def find_agent(session: ReadSession, organization_id: UUID, agent_id: UUID
     """Return an agent."""
     return await session.first(
         select(agents).where(agents.c.organization_id == organization_id, agents.c.id == agent_id)
+    )
+
+
+async def list_agents(session: ReadSession, organization_id: UUID, *, skip: int, limit: int) -> Sequence[RowMapping]:
+    """Return a page of agents, newest first."""
+    return await session.all(
+        select(agents)
+        .where(agents.c.organization_id == organization_id)
+        .order_by(agents.c.created_at.desc(), agents.c.id.desc())
+        .offset(skip)
+        .limit(limit)
     )

@@ -8,6 +8,7 @@ from skerry.agents import repository
 from skerry.kit.ids import missing, new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from sqlalchemy import RowMapping
@@ -51,3 +52,8 @@ async def get_agent(session: ReadSession, organization_id: UUID, agent_id: UUID)
     if row is None:
         raise missing("agent")
     return row
+
+
+async def list_agents(session: ReadSession, organization_id: UUID, *, skip: int, limit: int) -> Sequence[RowMapping]:
+    """Return `limit` agents after the first `skip`, newest first."""
+    return await repository.list_agents(session, organization_id, skip=skip, limit=limit)

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from skerry.cli import bootstrap, errors, images, stack
+from skerry.cli import bootstrap, demo, errors, images, run, stack
 
 app = typer.Typer(
     help="Skerry: an AI-agent control plane in a box.",
@@ -21,6 +21,8 @@ app.add_typer(stack.app, name="stack")
 app.add_typer(images.app, name="images")
 app.add_typer(bootstrap.workers, name="workers")
 app.command("bootstrap")(bootstrap.bootstrap)
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
 
 
 def main(arguments: list[str] | None = None) -> int:
