@@ -6,7 +6,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO
 
-import click
+from typer import Abort, Exit
+from typer.exceptions import TyperException
 
 from skerry.base.errors import SkerryError
 from skerry.host.preflight import PreflightError
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FAILED = 1
-USAGE = 2
 INTERRUPTED = 130
 DEBUG = "--debug"
 
@@ -24,7 +24,7 @@ def run(command: Callable[[], object], *, debug: bool = False, stream: TextIO | 
     """Run a command and return its exit status.
 
     Args:
-        command: returns None, or an exit status as a whole number; usage errors are click's own.
+        command: returns None, or an exit status as a whole number; usage errors are typer's own.
         debug: show the traceback of a failure after its two lines.
         stream: where failures go; standard error when None.
 
@@ -49,12 +49,16 @@ def report(error: BaseException, out: TextIO) -> int:
                 _tell(out, finding.message, finding.hint, finding.code)
         case SkerryError():
             _tell(out, error.message, error.hint, error.code)
-        case click.exceptions.Exit():
+        case Exit():
             return error.exit_code
-        case click.ClickException():
-            error.show(out)
+        case TyperException():
+            context = getattr(error, "ctx", None)
+            path = context.command_path if context is not None else "skerry"
+            # Without a message it is a group named alone, whose help is on the screen already.
+            if message := error.format_message():
+                _tell(out, message, f"`{path} --help` shows how it is used", "")
             return error.exit_code
-        case KeyboardInterrupt() | click.exceptions.Abort():
+        case KeyboardInterrupt() | Abort():
             out.write("\ninterrupted; the same command again goes on from here\n")
             return INTERRUPTED
         case BrokenPipeError():

@@ -18,11 +18,6 @@ RESTARTS_MAX = 5
 SAID_CHARS = 200
 
 
-def is_well(instance: Instance, podman: Podman) -> bool:
-    """Run the health command once."""
-    return check_once(instance, podman) is None
-
-
 def check_once(instance: Instance, podman: Podman) -> str | None:
     """Run the health command once; None when it is well, else why not."""
     health = instance.definition.health

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
 
 JOB_DEADLINE_S = 900.0
 JOB_PAUSE_S = 0.3
-STOP_MARGIN_S = 60.0
+STOP_DEADLINE_S = 660.0
+REMOVE_ATTEMPTS = 6
+REMOVE_PAUSE_S = 0.5
 LOG_TAIL_LINES = 15
 # Starting is mostly waiting; more at a time than there are processors is right.
 PARALLEL = 8
@@ -165,8 +168,7 @@ class Driver:
         if there and there.status == "exited" and there.exit_code == 0 and not needs & self._made:
             return
         with self.progress.step(f"job {instance.name}"):
-            if there:
-                self.podman.run(["rm", "--force", "--time=0", instance.container])
+            _remove([instance.container] if there else [], self.podman)
             self._create(instance, prepared)
             self.podman.run(["start", instance.container])
             self._wait_done(instance)
@@ -194,19 +196,13 @@ class Driver:
         )
 
     def _start_service(self, instance: Instance, prepared: Prepared) -> None:
-        there = self.podman.containers().get(instance.container)
-        if there is None:
-            with self.progress.step(f"service {instance.name}"):
-                self._create(instance, prepared)
-                self.podman.run(["start", instance.container])
-                self._wait_well(instance)
-            return
-        if there.status == "paused":
-            self.podman.run(["unpause", instance.container])
-        if there.running and health.is_well(instance, self.podman):
-            return
         with self.progress.step(f"service {instance.name}"):
-            if there.status not in ("running", "paused"):
+            there = self.podman.containers().get(instance.container)
+            if there is None:
+                self._create(instance, prepared)
+            elif there.status == "paused":
+                self.podman.run(["unpause", instance.container])
+            if there is None or there.status not in ("running", "paused"):
                 self.podman.run(["start", instance.container])
             self._wait_well(instance)
 
@@ -324,9 +320,19 @@ def remove_containers(containers: list[Container], podman: Podman, *, progress: 
     for level in sorted(levels, reverse=True):
         with progress.step("stop " + ", ".join(sorted(levels[level]))):
             # Each has its own time to stop; podman kills after it, so the deadline is only for a podman that hangs.
-            podman.run(["stop", *levels[level]], deadline_s=600 + STOP_MARGIN_S)
-    if containers:
-        podman.run(["rm", "--force", "--time=0", *(item.name for item in containers)])
+            podman.run(["stop", *levels[level]], deadline_s=STOP_DEADLINE_S)
+    _remove(sorted(item.name for item in containers), podman)
+
+
+def _remove(names: list[str], podman: Podman) -> None:
+    """Remove stopped containers; podman's own clean-up after a stop may hold their mounts for a moment."""
+    for attempt in range(1, REMOVE_ATTEMPTS + 1):
+        if not names:
+            return
+        done = podman.run(["rm", "--force", "--ignore", "--time=0", *names], check=attempt == REMOVE_ATTEMPTS)
+        if done.status == 0:
+            return
+        time.sleep(REMOVE_PAUSE_S)
 
 
 def last_words(container: str, podman: Podman) -> str:

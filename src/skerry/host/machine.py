@@ -65,6 +65,17 @@ class Machine:
                 return int(line.split()[1]) // 1024
         return 0
 
+    def hard_limits(self) -> dict[str, int]:
+        """Return the highest limits a container can be given without CAP_SYS_RESOURCE.
+
+        podman lowers its own limit of processes to the number of process ids before it starts anything (seen with 4.3:
+        conmon has pid_max where its parent had more), and no container can have more than that.
+        """
+        pids = int((self.proc / "sys/kernel/pid_max").read_text())
+        nofile, nproc = (resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
+        found = {"nofile": nofile, "nproc": pids if nproc == resource.RLIM_INFINITY else min(nproc, pids)}
+        return {name: value for name, value in found.items() if value != resource.RLIM_INFINITY}
+
 
 def podman_settings(machine: Machine) -> str:
     """Return the containers.conf that podman needs on this host; empty text on an ordinary one.
@@ -79,9 +90,7 @@ def podman_settings(machine: Machine) -> str:
     if not machine.systemd():
         engine += ['cgroup_manager = "cgroupfs"', 'events_logger = "file"']
     if not machine.has_capability(CAP_SYS_RESOURCE):
-        limits = [("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)]
-        hard = [(name, resource.getrlimit(kind)[1]) for name, kind in limits]
-        words = [f'"{name}={value}:{value}"' for name, value in hard if value != resource.RLIM_INFINITY]
-        containers += [f"default_ulimits = [{', '.join(words)}]"] if words else []
+        words = [f'"{name}={value}:{value}"' for name, value in machine.hard_limits().items()]
+        containers.append(f"default_ulimits = [{', '.join(words)}]")
     blocks = [("engine", engine), ("containers", containers)]
     return "\n".join(f"[{title}]\n" + "\n".join(lines) + "\n" for title, lines in blocks if lines)
