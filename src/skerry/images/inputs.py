@@ -137,12 +137,27 @@ class Inputs:
         found = {path: root / path for path in one.copies}
         if (one.folder / FILES).is_dir():
             found[FILES] = one.folder / FILES
-        if one.parent != SCRATCH:
-            found[TOOLS] = self.catalogue.checkout.images / TOOLS
+        for name in self._tools(one):
+            found[f"{TOOLS}/{name}"] = self.catalogue.checkout.images / TOOLS / name
         for path, place in found.items():
             if not place.exists():
                 raise InvalidInputError("images.no_copy", f"images/{one.name}: {path} does not exist", "mend `copies`")
         return found
+
+
+    def _tools(self, one: Definition) -> list[str]:
+        """Return the shared build scripts that a Containerfile calls, and those they call: no others are its inputs."""
+        if one.parent == SCRATCH:
+            return []
+        folder = self.catalogue.checkout.images / TOOLS
+        known = {file.name: file.read_text() for file in folder.iterdir() if file.is_file()}
+        texts, found = [one.containerfile.read_text()], set[str]()
+        while texts:
+            text = texts.pop()
+            new = {name for name in known if f"/{TOOLS}/{name}" in text} - found
+            found |= new
+            texts += [known[name] for name in new]
+        return sorted(found)
 
 
 def _tree(place: Path) -> list[list[object]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base import process
@@ -13,6 +12,7 @@ from skerry.images.deb import read_control, render_stanzas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SUITE = "trixie"
 OLD = "1700000000"  # 2023-11-14

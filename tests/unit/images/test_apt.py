@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.images.repository import SUITE, Archive
 
 from skerry.base.errors import InvalidInputError, PreconditionError, ProcessError
 from skerry.images.apt import Download, Mirrors, find_mirrors
-from tests.unit.images.repository import SUITE, Archive
 
 if TYPE_CHECKING:
     from pathlib import Path

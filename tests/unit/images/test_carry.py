@@ -8,6 +8,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.images.checkouts import make_checkout
 
 from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError
 from skerry.images import carry, debian
@@ -15,7 +16,6 @@ from skerry.images.debian import Lock, Package
 from skerry.images.definition import load_catalogue
 from skerry.images.inputs import Inputs
 from skerry.images.store import Store
-from tests.unit.images.checkouts import make_checkout
 
 if TYPE_CHECKING:
     from pathlib import Path

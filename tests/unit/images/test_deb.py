@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.images.repository import Archive
 
 from skerry.base.errors import IntegrityError
 from skerry.images.deb import build_date, parse_stanzas, read_control, render_stanzas
-from tests.unit.images.repository import Archive
 
 if TYPE_CHECKING:
     from pathlib import Path

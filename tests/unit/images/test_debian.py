@@ -7,6 +7,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.images.checkouts import make_checkout
+from tests.unit.images.repository import Archive
 
 from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError
 from skerry.base.progress import Progress
@@ -14,8 +16,6 @@ from skerry.images import debian
 from skerry.images.debian import Lock, Package
 from skerry.images.definition import Catalogue, load_catalogue
 from skerry.images.store import Store
-from tests.unit.images.checkouts import make_checkout
-from tests.unit.images.repository import Archive
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.images.checkouts import add_image, make_checkout
 
 from skerry.base.errors import InvalidInputError, NotFoundError
 from skerry.base.paths import find_checkout
 from skerry.images.definition import GoBinary, load_catalogue
-from tests.unit.images.checkouts import add_image, make_checkout
 
 if TYPE_CHECKING:
     from pathlib import Path

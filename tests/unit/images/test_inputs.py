@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.images.checkouts import add_image, make_checkout
 
 from skerry.base.errors import InvalidInputError
 from skerry.base.paths import find_checkout
@@ -14,7 +15,6 @@ from skerry.images.context import make_context
 from skerry.images.debian import Lock, Package
 from skerry.images.definition import load_catalogue
 from skerry.images.inputs import Inputs, labels, tree_entries
-from tests.unit.images.checkouts import add_image, make_checkout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,11 +96,18 @@ def test_what_is_shared_changes_all_that_stand_on_it(checkout: Checkout) -> None
     assert changed(checkout, lambda: write_lock(checkout, newer)) == everything
     assert changed(checkout, lambda: replace(checkout.release, "1793491200", "1793491201")) == everything
     assert changed(checkout, lambda: replace(checkout.images / "root/image.toml", "a test", "another")) == everything
-    assert changed(checkout, lambda: (checkout.images / "tools/finish").write_text("#!/bin/sh\ntrue\n")) == {
-        "leaf",
-        "other",
-    }
     assert changed(checkout, lambda: replace(checkout.release, "2101", "2109")) == set()
+
+
+def test_a_build_script_changes_those_that_call_it(checkout: Checkout) -> None:
+    tools = checkout.images / "tools"
+    (tools / "install").write_text("#!/bin/sh\nexec /context/tools/finish\n")
+    (tools / "unrelated").write_text("#!/bin/sh\n")
+    file = checkout.images / "leaf" / "Containerfile"
+    file.write_text(f"{file.read_text()}RUN --mount=type=bind,target=/context /context/tools/install\n")
+    assert changed(checkout, lambda: (tools / "finish").write_text("#!/bin/sh\ntrue\n")) == {"leaf"}
+    assert changed(checkout, lambda: (tools / "install").write_text("#!/bin/sh\ntrue\n")) == {"leaf"}
+    assert changed(checkout, lambda: (tools / "unrelated").write_text("#!/bin/sh\ntrue\n")) == set()
 
 
 def test_a_comment_in_a_definition_is_no_input(checkout: Checkout) -> None:
@@ -139,6 +146,8 @@ def test_a_context_has_modes_of_its_own(checkout: Checkout, tmp_path: Path, umas
     (checkout.images / "leaf" / "files" / "start").chmod(0o700)
     (checkout.root / "src/app/main.py").chmod(0o640)
     (checkout.root / "src/app/link").symlink_to("main.py")
+    file = checkout.images / "leaf" / "Containerfile"
+    file.write_text(f"{file.read_text()}RUN /context/tools/finish\n")
     inputs = Inputs(load_catalogue(checkout), checkout.root / "cache")
     old = os.umask(umask)
     try:
