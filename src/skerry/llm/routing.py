@@ -52,6 +52,8 @@ def read_catalog(catalog: Path) -> tuple[Model, ...]:
         entries = tomllib.loads(catalog.read_text())["model"]
     except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
         raise InvalidInputError("llm.catalog", f"{catalog} is no catalogue of models: {error}", HINT) from error
+    if not isinstance(entries, list):
+        raise InvalidInputError("llm.catalog", f"{catalog}: [[model]] is no list", HINT)
     models = tuple(_model(catalog, entry) for entry in entries)
     if len({model.id for model in models}) != len(models):
         raise InvalidInputError("llm.catalog", f"{catalog}: an id stands there twice", HINT)

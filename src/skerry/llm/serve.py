@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import tempfile
@@ -32,8 +33,14 @@ SWITCHES: Final = {
     "TRANSFORMERS_OFFLINE": "1",
     "DO_NOT_TRACK": "1",
 }
+LITELLM_LOGGER = "LiteLLM Proxy"
 GRACE_S = 10
 KEEP_ALIVE_S = 75
+
+
+def is_worth_logging(record: logging.LogRecord) -> bool:
+    """Leave out what LiteLLM says at each start about its web console, which the image leaves out."""
+    return "UI" not in str(record.msg).split()
 
 
 def serve(settings: Settings) -> None:
@@ -49,6 +56,7 @@ def serve(settings: Settings) -> None:
         # What is set after a process has started shows in no listing of its environment.
         os.environ.update(SWITCHES)  # noqa: TID251  LiteLLM has no other door for them, and reads them when imported
         os.environ.update({"CONFIG_FILE_PATH": str(place), MASTER_KEY_VARIABLE: settings.master_key})  # noqa: TID251
+        logging.getLogger(LITELLM_LOGGER).addFilter(is_worth_logging)
         application = importlib.import_module("skerry.llm.application").create(settings)
         uvicorn.run(
             application,

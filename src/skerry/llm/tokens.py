@@ -108,7 +108,10 @@ def read_keys(document: bytes) -> dict[str, jwt.PyJWK]:
     """
     if len(document) > KEYS_BYTES:
         raise ValueError("the key document is too long")
-    entries = json.loads(document)["keys"]
+    held = json.loads(document)
+    entries = held.get("keys") if isinstance(held, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError("this is no key document")
     return {entry["kid"]: jwt.PyJWK(entry, algorithm=ALGORITHM) for entry in entries if _is_usable(entry)}
 
 
