@@ -67,7 +67,7 @@ def test_settings_are_those_of_the_file(stack: Stack, setting: str, value: str) 
 
 
 def test_the_product_database_sorts_by_the_builtin_provider(stack: Stack) -> None:
-    statement = "select datlocprovider || ' ' || datlocale from pg_database where datname = 'skerry'"
+    statement = "select concat(datlocprovider, ' ', datlocale) from pg_database where datname = 'skerry'"
     assert ask(stack, "postgres", statement) == ["b C.UTF-8"]
 
 
