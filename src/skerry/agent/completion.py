@@ -16,7 +16,7 @@ import httpx
 
 from skerry.agent import prompts
 from skerry.agent.api import unreachable
-from skerry.agent.protocol import Call
+from skerry.agent.protocol import Call, clean
 from skerry.base import clock
 from skerry.base.errors import InvalidInputError, UnauthenticatedError, UnavailableError
 
@@ -197,7 +197,7 @@ class Collector:
         delta: Mapping[str, Any] = choice.get("delta") or {}
         for piece in delta.get("tool_calls") or ():
             self._take_call(piece)
-        text = delta.get("content") or ""
+        text = clean(delta.get("content") or "")
         if (text or self._calls) and not self._answer.first_token_us:
             self._answer.first_token_us = _microseconds(self._start)
         self._chars += len(text)
@@ -211,8 +211,8 @@ class Collector:
         function: Mapping[str, Any] = piece.get("function") or {}
         name, arguments = function.get("name") or "", function.get("arguments") or ""
         self._chars += len(name) + len(arguments)
-        call["name"] += name
-        call["arguments"] += arguments
+        call["name"] += clean(name)
+        call["arguments"] += clean(arguments)
 
     def _find_call(self, index: int, identifier: str) -> dict[str, str]:
         # Pieces of one call share an index; some servers give every whole call index 0 and an id of its own.

@@ -6,6 +6,7 @@ guessing would be worse.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+UNSOUND: Final = re.compile("[\0\ud800-\udfff]")
 REGULAR_FILE_MODES: Final = frozenset({0o644, 0o755})
 
 
@@ -177,3 +179,8 @@ def want(data: Mapping[str, Any], name: str, kind: type[T] | tuple[type[T], ...]
     if isinstance(value, kind) and (not isinstance(value, bool) or kind is bool):
         return value
     raise UnavailableError("protocol.shape", f"{name!r} is missing or of another type", "update the worker")
+
+
+def clean(text: str) -> str:
+    """Return text that UTF-8 and PostgreSQL can hold: NUL and lone surrogates become U+FFFD."""
+    return UNSOUND.sub("\ufffd", text)

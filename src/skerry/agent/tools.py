@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from skerry.agent.completion import parse_arguments
-from skerry.agent.protocol import Outcome
+from skerry.agent.protocol import Outcome, clean
 from skerry.base.errors import InvalidInputError, NotFoundError, SkerryError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def read_file(workspace: Workspace, arguments: Mapping[str, Any]) -> Outco
         data = stream.read(READ_LIMIT_BYTES)
     if b"\0" in data[:BINARY_PROBE_BYTES]:
         raise InvalidInputError("file.not_text", "the file is not text")
-    return Outcome("completed", data.decode(errors="replace"))
+    return Outcome("completed", clean(data.decode(errors="replace")))
 
 
 TOOLS: Final[Mapping[str, Callable[[Workspace, Mapping[str, Any]], Awaitable[Outcome]]]] = {"read_file": read_file}

@@ -1,0 +1,146 @@
+"""Workspaces and the tool that reads them: nothing outside, nothing unchecked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from skerry.agent.protocol import Entry
+from skerry.agent.tools import READ_LIMIT_BYTES, run_tool
+from skerry.agent.workspace import PATH_LIMIT_CHARS, BlobCache, Workspace, check_path
+from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+RUN = "0190c0de-0000-7000-8000-000000000001"
+
+
+class Blobs:
+    """Serves blobs by digest, in pieces, and counts."""
+
+    def __init__(self, *contents: bytes) -> None:
+        self.held = {hashlib.sha256(content).hexdigest(): content for content in contents}
+        self.asked: list[str] = []
+
+    async def blob(self, execution_id: str, sha256: str) -> AsyncIterator[bytes]:
+        assert execution_id == RUN
+        self.asked.append(sha256)
+        for start in range(0, len(self.held[sha256]), 7):
+            yield self.held[sha256][start : start + 7]
+
+
+def entry_of(path: str, content: bytes) -> Entry:
+    return Entry(path, 0o644, len(content), hashlib.sha256(content).hexdigest())
+
+
+def workspace_of(folder: Path, **files: bytes) -> tuple[Workspace, Blobs]:
+    blobs = Blobs(*files.values())
+    named = {path.replace("__", "/").replace("_", "."): content for path, content in files.items()}
+    entries = {path: entry_of(path, content) for path, content in named.items()}
+    return Workspace(RUN, entries, BlobCache(folder, blobs)), blobs
+
+
+@pytest.mark.parametrize(
+    ("path", "clean"),
+    [("app.log", "app.log"), ("./logs//app.log", "logs/app.log"), ("..notes", "..notes"), (".", ".")],
+)
+def test_paths_inside(path: str, clean: str) -> None:
+    assert check_path(path) == clean
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../secret", "a/../../b", "..", "a\\..\\b"])
+def test_paths_outside(path: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        check_path(path)
+    assert caught.value.code == "file.outside_workspace"
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "a\nb", "x" * (PATH_LIMIT_CHARS + 1)])
+def test_paths_that_are_none(path: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        check_path(path)
+    assert caught.value.code == "file.bad_path"
+
+
+async def test_a_file_is_fetched_once_and_checked(tmp_path: Path) -> None:
+    workspace, blobs = workspace_of(tmp_path, app_log=b"ERROR it broke\n")
+    for _ in range(2):
+        outcome = await run_tool(workspace, "read_file", '{"path": "app.log"}')
+        assert (outcome.status, outcome.content) == ("completed", "ERROR it broke\n")
+    assert len(blobs.asked) == 1
+
+
+async def test_an_empty_file_is_read(tmp_path: Path) -> None:
+    workspace, _ = workspace_of(tmp_path, empty_log=b"")
+    assert (await run_tool(workspace, "read_file", '{"path": "empty.log"}')).content == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code"),
+    [
+        ("read_file", '{"path": "missing.log"}', "file.not_found"),
+        ("read_file", '{"path": "logs"}', "file.is_folder"),
+        ("read_file", '{"path": "."}', "file.is_folder"),
+        ("read_file", '{"path": "../x"}', "file.outside_workspace"),
+        ("read_file", '{"path": 7}', "tool.bad_arguments"),
+        ("read_file", "{}", "tool.bad_arguments"),
+        ("read_file", '{"path"', "tool.bad_arguments"),
+        ("read_file", '{"path": "bin.dat"}', "file.not_text"),
+        ("launch", "{}", "tool.unknown"),
+    ],
+)
+async def test_what_the_model_is_told(tmp_path: Path, name: str, arguments: str, code: str) -> None:
+    workspace, _ = workspace_of(tmp_path, logs__app_log=b"x", bin_dat=b"ELF\0\1")
+    outcome = await run_tool(workspace, name, arguments)
+    assert (outcome.status, outcome.code) == ("failed", code)
+
+
+async def test_a_large_file_is_read_in_part(tmp_path: Path) -> None:
+    workspace, _ = workspace_of(tmp_path, big_log=b"x" * (READ_LIMIT_BYTES + 10))
+    outcome = await run_tool(workspace, "read_file", '{"path": "big.log"}')
+    assert len(outcome.content) == READ_LIMIT_BYTES
+
+
+async def test_bytes_that_are_no_utf8_are_replaced(tmp_path: Path) -> None:
+    workspace, _ = workspace_of(tmp_path, latin_log=b"caf\xe9 " + b"y" * 9000 + b"\0")
+    content = (await run_tool(workspace, "read_file", '{"path": "latin.log"}')).content
+    assert content.startswith("caf\ufffd ")
+    assert "\0" not in content
+
+
+async def test_other_bytes_than_named_are_refused(tmp_path: Path) -> None:
+    good = b"0123456789"
+    blobs = Blobs(good)
+    digest = hashlib.sha256(good).hexdigest()
+    for wrong in (b"0123456780", b"012345678", b"0123456789+"):
+        blobs.held[digest] = wrong
+        with pytest.raises(IntegrityError) as caught:
+            await BlobCache(tmp_path, blobs).get(RUN, entry_of("a", good))
+        assert caught.value.code == "workspace.digest"
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_digest_that_is_a_path_is_refused(tmp_path: Path) -> None:
+    entry = Entry("a", 0o644, 1, "../" * 21 + "x")
+    with pytest.raises(IntegrityError):
+        await BlobCache(tmp_path, Blobs()).get(RUN, entry)
+
+
+async def test_the_cache_drops_what_was_not_used(tmp_path: Path) -> None:
+    contents = [bytes([n]) * 100 for n in range(5)]
+    blobs = Blobs(*contents)
+    cache = BlobCache(tmp_path, blobs, limit_bytes=250)
+    for content in contents:
+        await cache.get(RUN, entry_of("a", content))
+    assert len(os.listdir(tmp_path)) <= 3
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    workspace, _ = workspace_of(tmp_path)
+    with pytest.raises(NotFoundError):
+        workspace.find("a")
