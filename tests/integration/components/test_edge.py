@@ -14,6 +14,7 @@ import pytest
 import urllib3
 from minio import Minio
 from temporalio.client import Client
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import TLSConfig
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def test_temporal_is_reached_with_a_token(stack: Stack) -> None:
             rpc_metadata={"authorization": "Bearer " + stack.mint({"aud": "temporal", "permissions": []})},
             lazy=True,
             connect_timeout=timedelta(seconds=5),
+            runtime=Runtime(telemetry=TelemetryConfig()),
         )
         return bool(await client.service_client.check_health())
 

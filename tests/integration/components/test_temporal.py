@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from temporalio.api.workflowservice.v1 import ListNamespacesRequest, ListWorkflowExecutionsRequest
 from temporalio.client import Client
+from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def with_client(stack: Stack, token: str | None, use: Callable[[Client], Awaitab
             rpc_metadata={"authorization": f"Bearer {token}"} if token else {},
             lazy=True,
             connect_timeout=timedelta(seconds=5),
+            # A runtime of its own: its threads have the network of the thread that starts them.
+            runtime=Runtime(telemetry=TelemetryConfig()),
         )
         return await use(client)
 
-    # The client's own threads inherit the network of the thread that starts them.
     return stack.call_from("api", lambda: asyncio.run(connect()))
 
 
