@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from skerry.base.errors import NotFoundError
 from skerry.base.paths import default_cache, find_checkout
 from skerry.base.progress import Progress
-from skerry.images import carry, debian, pylock, recipe, reproduce, sizes
+from skerry.images import carry, debian, golang, pylock, recipe, reproduce, sizes
 from skerry.images.definition import load_catalogue
 from skerry.images.inputs import Inputs
 
@@ -91,6 +92,22 @@ def show_sizes(names: Names = None) -> None:
         print(f"{one.name:<20} {one.compressed / MIB:>8.1f} {one.uncompressed / MIB:>9.1f} {own / MIB:>9.1f}")
     whole = sizes.together(measured)
     print(f"{'together':<20} {whole.compressed / MIB:>8.1f} {whole.uncompressed / MIB:>9.1f}")
+
+
+@app.command("tool")
+def show_tool(
+    image: Annotated[str, typer.Argument(help="An image with Go programs.")],
+    program: Annotated[str, typer.Argument(help="One of them.")],
+) -> None:
+    """Print the path of a program that an image is made from, compiling it first where that is needed."""
+    inputs = _inputs()
+    one = inputs.catalogue.get(image)
+    golang.fetch(one.folder, inputs.cache)
+    place = golang.build(one.folder, inputs.cache) / program
+    if not place.is_file():
+        known = ", ".join(item.output for item in one.go) or "none"
+        raise NotFoundError("images.no_program", f"{image} has no program {program!r}", f"it has: {known}")
+    print(place)
 
 
 @inputs_app.command("export")
