@@ -31,6 +31,7 @@ from skerry.health.endpoints import router as health_router
 from skerry.health.service import Health
 from skerry.kit import logs, problems
 from skerry.kit.bell import Bell, make_bell
+from skerry.kit.bodies import StrictJson
 from skerry.kit.db import Database
 from skerry.kit.http import BodyLimit, Parts, RequestContext
 from skerry.kit.settings import load_settings
@@ -79,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(StrictJson)
     app.add_middleware(BodyLimit, larger=LARGER_BODIES)
     app.add_middleware(RequestContext)
     return app

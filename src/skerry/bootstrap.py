@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import RowMapping
 
+    from skerry.kit.db import WriteSession
     from skerry.kit.settings import Settings
 
 KEY_NAME = "bootstrap"
@@ -63,7 +64,8 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
 async def make_organization(house: House, *, slug: str, email: str, queue: str, new_key: bool) -> dict[str, Any]:
     """Make organisation, administrator, their first API key, default environment and queue, and the namespace.
 
-    Returns what is there now; `api_key` is None unless this run made one, `administrator.password` likewise.
+    Returns what is there now; `api_key` is None unless this run made one, `administrator.password` likewise. They are
+    made last, so that a run that stops before has made none that nobody saw.
 
     Raises:
         InvalidInputError: `organization.slug`, `user.email`.
@@ -73,22 +75,32 @@ async def make_organization(house: House, *, slug: str, email: str, queue: str, 
     async with house.database.platform_transaction("bootstrap") as session:
         organization, made = await organizations.ensure(session, slug=slug, name=slug)
     organization_id = organization["organization_id"]
-    key: NewKey | None = None
-    async with house.database.tenant_transaction(organization_id) as session:
-        user, password = await users.ensure_administrator(session, organization_id, email=email)
-        worker_queue = await environments.ensure_queue(session, organization_id, name=queue)
-        if new_key or password is not None:
-            key = await issue_user_key(session, house.issuer, subject_of(organization, user), user_id=user["id"])
     namespace_made = await namespaces.ensure_namespace(house.temporal, organization_id)
     async with house.database.tenant_transaction(organization_id) as session:
         await repository.set_namespace_ready(session, organization_id)
+        rows = await make_rows(house, session, organization, email=email, queue=queue, new_key=new_key)
     return {
         "organization": {"id": str(organization_id), "slug": slug, "made": made},
+        **rows,
+        "namespace": {"name": str(organization_id), "made": namespace_made},
+    }
+
+
+async def make_rows(  # noqa: PLR0913  what bootstrap asks for
+    house: House, session: WriteSession, organization: RowMapping, *, email: str, queue: str, new_key: bool
+) -> dict[str, Any]:
+    """Make what an organisation holds, in its own transaction; the first administrator gets a key."""
+    organization_id = organization["organization_id"]
+    user, password = await users.ensure_administrator(session, organization_id, email=email)
+    worker_queue = await environments.ensure_queue(session, organization_id, name=queue)
+    key: NewKey | None = None
+    if new_key or password is not None:
+        key = await issue_user_key(session, house.issuer, subject_of(organization, user), user_id=user["id"])
+    return {
         "administrator": {"id": str(user["id"]), "email": user["email"], "password": password},
         "api_key": shown(key),
         "environment": {"id": str(worker_queue["environment_id"])},
         "worker_queue": {"id": str(worker_queue["id"]), "name": worker_queue["name"]},
-        "namespace": {"name": str(organization_id), "made": namespace_made},
     }
 
 

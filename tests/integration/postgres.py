@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import time
@@ -92,7 +93,10 @@ def running_postgres(folder: Path, *, migrated: bool = True) -> Iterator[Server]
     checkout = find_checkout()
     uid = tomllib.loads(checkout.release.read_text())["uids"]["postgres"]
     port = free_port()
-    name = f"skerry-test-postgres-{port}"
+    name = f"coretest-postgres-{port}"
+    cluster = folder / "cluster"  # a folder, because a container that starts again finds its tmpfs empty
+    cluster.mkdir()
+    os.chown(cluster, uid, uid)
     superuser = folder / "postgres-superuser"
     superuser.chmod(0o444)  # the container's user is another one; the folder above is the test's alone
     settings = Settings(secrets=read_secrets(folder), database=Place("127.0.0.1", port), pool_size=5)
@@ -102,7 +106,8 @@ def running_postgres(folder: Path, *, migrated: bool = True) -> Iterator[Server]
             [
                 *("podman", "run", "--detach", "--pull=never", f"--name={name}", "--network=host", f"--user={uid}"),
                 *("--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"),
-                *("--tmpfs=/cluster:rw,mode=1777", "--env=PGDATA=/cluster/data", "--tmpfs=/tmp:rw,mode=1777"),
+                f"--volume={cluster}:/cluster",
+                *("--env=PGDATA=/cluster/data", "--tmpfs=/tmp:rw,mode=1777"),
                 f"--volume={checkout.config / 'postgres'}:/etc/postgresql:ro",
                 f"--volume={superuser}:/run/secrets/postgres-superuser:ro",
                 *(built_image("postgres"), "postgres-serve", f"--port={port}"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from skerry.base import clock
 
@@ -22,14 +22,8 @@ TEXT_LIMIT = 100_000
 LIST_LIMIT = 100
 
 
-def _refuse_nul(value: Any) -> Any:
-    if isinstance(value, str) and "\x00" in value:
-        raise ValueError("a text cannot hold NUL")
-    return value
-
-
-Text = Annotated[str, BeforeValidator(_refuse_nul), Field(max_length=TEXT_LIMIT)]
-Name = Annotated[str, BeforeValidator(_refuse_nul), Field(min_length=1, max_length=NAME_LIMIT)]
+Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
+Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
 
 
 class ExecutionEnvironment(BaseModel):

@@ -124,7 +124,10 @@ class BodyLimit:
                     raise _too_large(limit)
             return message
 
-        await self._app(scope, counted, send)
+        try:
+            await self._app(scope, counted, send)
+        except _TooLargeError as error:  # raised by what reads before the application does
+            await respond(error)(scope, receive, send)
 
 
 class _TooLargeError(SkerryError):

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from skerry.base.errors import ConflictError, NotFoundError, SkerryError, UnauthenticatedError, UnavailableError
 from skerry.kit import logs, problems
+from skerry.kit.bodies import StrictJson
 from skerry.kit.http import BODY_LIMIT_BYTES, BodyLimit, Parts, RequestContext
 
 
@@ -51,6 +52,7 @@ def make_app() -> FastAPI:
     async def count(request: Request) -> int:
         return len(await request.body())
 
+    app.add_middleware(StrictJson)
     app.add_middleware(BodyLimit, larger={"/large/": 3 * BODY_LIMIT_BYTES})
     app.add_middleware(RequestContext)
     return app
@@ -137,8 +139,14 @@ def test_an_undeclared_body_over_the_limit_is_refused() -> None:
         for _ in range(BODY_LIMIT_BYTES // 65536 + 1):
             yield b"x" * 65536
 
-    answer = ask("POST", "/bytes", content=pieces())
-    assert (answer.status_code, answer.json()["code"]) == (413, "request.too_large")
+    for path, kind in (("/bytes", "text/plain"), ("/body", "application/json")):
+        answer = ask("POST", path, content=pieces(), headers={"content-type": kind})
+        assert (answer.status_code, answer.json()["code"]) == (413, "request.too_large")
+
+
+def test_json_without_its_type_is_not_taken() -> None:
+    assert ask("POST", "/body", content=b'{"password": 1}').status_code == 422
+    assert ask("POST", "/body", content=b'{"password": 1, "password": 1}').status_code == 422
 
 
 def test_a_room_may_take_larger_bodies() -> None:
