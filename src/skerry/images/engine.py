@@ -8,12 +8,12 @@ Source: buildah-build(1), buildah-commit(1) of 1.28 to 1.39.
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skerry.base import process
-from skerry.images.inputs import REPOSITORY
 from skerry.images.steps import run_logged
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NO_NETWORK = ("unshare", "--net", "--")
 OWN_CONTAINER = "skerry-build-"
+AUTOMATIC_NAME = re.compile(r"-working-container(-\d+)?$")  # what buildah calls the containers of a build
 LABEL = "org.skerry.image"
 DEADLINE_S = 900.0
 
@@ -115,11 +116,13 @@ def inspect(reference: str) -> Any:
 
 def remove_leftovers() -> list[str]:
     """Remove working containers that an interrupted build of ours left, and return their names."""
-    said = process.run(["buildah", "containers", "--json"]).stdout
+    said = process.run(["buildah", "containers", "--json", "--notruncate"]).stdout
+    ours = set(stored_images().values())
     left = [
         one["containername"]
         for one in json.loads(said or "[]") or []
-        if one["containername"].startswith(OWN_CONTAINER) or one["imagename"].startswith(f"{REPOSITORY}/")
+        if one["containername"].startswith(OWN_CONTAINER)
+        or (one["imageid"] in ours and AUTOMATIC_NAME.search(one["containername"]) is not None)
     ]
     for name in left:
         process.run(["buildah", "rm", name], check=False)

@@ -47,7 +47,7 @@ def write_sbom(inputs: Inputs, one: Definition, *, root: Path, image_id: str, ta
     overrides = parts.read_overrides(inputs.catalogue.checkout.images / LICENCES)
     found = parts.deb_parts(root, distribution=f"debian-{release.suite}", overrides=overrides)
     found += parts.wheel_parts(root, overrides=overrides)
-    binaries = list(_programs(inputs, one, root))
+    binaries = list(find_programs(inputs, one, root))
     if binaries:
         found += parts.go_parts(
             binaries,
@@ -60,7 +60,12 @@ def write_sbom(inputs: Inputs, one: Definition, *, root: Path, image_id: str, ta
     write_atomic(target, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n")
 
 
-def _programs(inputs: Inputs, one: Definition, root: Path) -> Iterator[Path]:
+def find_programs(inputs: Inputs, one: Definition, root: Path) -> Iterator[Path]:
+    """Yield the Go programs of an image and its parents, as they lie in its root file system.
+
+    Raises:
+        IntegrityError: `sbom.no_program` when one that was built is not in the image.
+    """
     for ancestor in inputs.catalogue.lineage(one.name):
         for program in ancestor.go:
             places = [place for folder in PROGRAM_FOLDERS for place in (root / folder).rglob(program.output)]

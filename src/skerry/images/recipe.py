@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base import clock, process
+from skerry.base.canonical import sha256_file
 from skerry.base.errors import IntegrityError, PreconditionError
 from skerry.base.paths import default_cache, find_checkout, write_atomic
 from skerry.images import debian, digests, engine, golang, wheels
 from skerry.images.context import make_context
 from skerry.images.definition import SCRATCH, load_catalogue
-from skerry.images.evidence import parts_digest, write_sbom
+from skerry.images.evidence import find_programs, parts_digest, write_sbom
 from skerry.images.inputs import BASE_ENVIRONMENT, BUILD_LOCK, REPOSITORY, Inputs, labels
 from skerry.images.steps import exclusive
 
@@ -55,6 +56,7 @@ class Result:
         sbom: its CycloneDX document.
         parts: digest of what the SBOM's licences were judged by.
         unlocked: made with replacements of lost packages, or on a parent that was.
+        programs: digest of each Go program in it, by `name/program`.
         seconds: time the build took, rounded up.
     """
 
@@ -65,6 +67,7 @@ class Result:
     sbom: str
     parts: str
     unlocked: bool
+    programs: dict[str, str]
     seconds: int
 
 
@@ -161,13 +164,11 @@ def differing_from_lock(inputs: Inputs, results: Sequence[Result]) -> list[str]:
         one = inputs.catalogue.get(result.name)
         if one.third_party and images.get(one.name) != result.image_id:
             lines.append(f"image {one.name}: locked {images.get(one.name, 'never')}, built {result.image_id}")
-        if one.go:
-            built = golang.program_digests(one.folder, golang.build(one.folder, inputs.cache))
-            lines += [
-                f"program {name}: locked {programs.get(name, 'never')}, built {digest}"
-                for name, digest in built.items()
-                if programs.get(name) != digest
-            ]
+        lines += [
+            f"program {name}: locked {programs.get(name, 'never')}, built {digest}"
+            for name, digest in result.programs.items()
+            if programs.get(name) != digest
+        ]
     return lines
 
 
@@ -206,9 +207,10 @@ def lock_digests(inputs: Inputs, results: Sequence[Result]) -> bool:
     current = {name: digest for name, digest in kept.items() if name in inputs.catalogue.definitions}
     changed = digests.update_table(inputs.catalogue.checkout, DIGESTS_TABLE, {**current, **found})
     for result in results:
-        one = inputs.catalogue.get(result.name)
-        if one.go:
-            changed |= golang.lock_digests(one.folder, golang.build(one.folder, inputs.cache))
+        if result.programs:
+            changed |= digests.update_table(
+                inputs.catalogue.checkout, golang.DIGESTS_TABLE, result.programs, replacing=f"{result.name}/"
+            )
     return changed
 
 
@@ -232,7 +234,10 @@ def read_record(inputs: Inputs, name: str) -> Result | None:
     file = record_folder(inputs.cache, name) / f"{inputs.digest(name)}.json"
     if not file.is_file():
         return None
-    record = Result(**json.loads(file.read_text()))
+    try:
+        record = Result(**json.loads(file.read_text()))
+    except TypeError:  # written by another version of this program
+        return None
     current = record.parts == parts_digest(inputs.catalogue.checkout) and Path(record.sbom).is_file()
     return record if current else None
 
@@ -248,6 +253,7 @@ def _build_one(inputs: Inputs, one: Definition, *, progress: Progress) -> Result
         sbom = record_folder(inputs.cache, one.name) / f"{inputs.digest(one.name)}.cdx.json"
         with engine.mounted(reference, name=one.name) as root:
             write_sbom(inputs, one, root=root, image_id=image_id, target=sbom)
+            programs = {f"{one.name}/{file.name}": sha256_file(file) for file in find_programs(inputs, one, root)}
     result = Result(
         name=one.name,
         reference=reference,
@@ -256,6 +262,7 @@ def _build_one(inputs: Inputs, one: Definition, *, progress: Progress) -> Result
         sbom=str(sbom),
         parts=parts_digest(inputs.catalogue.checkout),
         unlocked=is_unlocked(inputs, one.name),
+        programs=programs,
         seconds=int(clock.monotonic() - start) + 1,
     )
     write_atomic(sbom.with_name(f"{result.inputs}.json"), json.dumps(asdict(result), indent=1).encode())
@@ -322,7 +329,7 @@ def _remove_old(inputs: Inputs, results: Sequence[Result], *, progress: Progress
             record_folder(inputs.cache, result.name).glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True
         )
         records = [file for file in records if not file.name.endswith(".cdx.json")]
-        kept = {Result(**json.loads(file.read_text())).reference for file in records[:KEPT_IMAGES]} | {result.reference}
+        kept = {json.loads(file.read_text())["reference"] for file in records[:KEPT_IMAGES]} | {result.reference}
         old = [one for one in stored if one.startswith(f"{REPOSITORY}/{result.name}:") and one not in kept]
         for reference in filter(engine.remove_image, old):
             progress.say(f"  removed {reference}")

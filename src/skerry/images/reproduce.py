@@ -177,10 +177,7 @@ def again(plan: Mapping[str, Any]) -> None:
     found = {}
     for result in recipe.build(inputs, plan["names"], progress=Progress(sys.stderr)):
         found[f"image {result.name}"] = result.image_id
-        one = inputs.catalogue.get(result.name)
-        if one.go:
-            programs = golang.program_digests(one.folder, golang.build(one.folder, inputs.cache))
-            found |= {f"program {name}": digest for name, digest in programs.items()}
+        found |= {f"program {name}": digest for name, digest in result.programs.items()}
     write_atomic(Path(plan["answer"]), json.dumps(found).encode())
 
 
