@@ -52,11 +52,10 @@ def test_answers_carry_the_headers_of_a_careful_site(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("port", LISTENERS)
-@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
-def test_each_listener_has_a_certificate_of_the_internal_authority(stack: Stack, port: str, name: str) -> None:
+def test_each_listener_has_a_certificate_of_the_internal_authority(stack: Stack, port: str) -> None:
     with (
         socket.create_connection(("127.0.0.1", stack.published(port)), 5) as plain,
-        context(stack).wrap_socket(plain, server_hostname=name) as tls,
+        context(stack).wrap_socket(plain, server_hostname="localhost") as tls,
     ):
         assert tls.version() in {"TLSv1.2", "TLSv1.3"}
 
