@@ -1,0 +1,25 @@
+"""The small appliance, up once for all tests of a file that only look, and taken away afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.integration.host.small import PREFIX, Small, make_small
+from tests.integration.images import built_image
+
+from skerry.base.progress import Progress
+from skerry.host import local
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    """Give the small appliance, not started; whatever a test starts is gone afterwards."""
+    found = make_small(tmp_path_factory.mktemp("small"), built_image("python"))
+    try:
+        yield found
+    finally:
+        local.clean(found.podman, found.state, prefix=PREFIX, progress=Progress())
