@@ -63,7 +63,7 @@ class Opa:
                 response = await self._client.post(f"/v1/data/skerry/{package}", json={"input": question})
                 response.raise_for_status()
                 return response.json()["result"]
-        except (httpx.HTTPError, TimeoutError, ValueError, KeyError) as error:
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise UnavailableError(
                 "authz.unavailable", "the policy engine gives no decision", "try again; see `skerry stack status`"
             ) from error
