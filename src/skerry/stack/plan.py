@@ -5,11 +5,13 @@ Contract: pure and deterministic. Nothing in a plan is secret: it has the names 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from skerry.base.errors import InvalidInputError
+from skerry.stack.definition import NAME
 from skerry.stack.graph import (
     DEFAULT_POOL,
     INGRESS_NUMBER,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 DNS_NAME = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
+ADDRESSES_PREFIX = 16
+
 # User namespaces of worker pools: 65536 ids each, in the range that systemd's list of uids leaves unused
 # (https://systemd.io/UIDS-GIDS/: 1879048192 to 2147483647).
 POOL_IDS_FIRST = 1_879_048_192
@@ -55,9 +59,19 @@ class Site:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(DNS_NAME, self.name):
-            raise InvalidInputError(
-                "stack.bad_site", f"{self.name!r} is not a DNS name", "use letters, digits, . and -"
-            )
+            raise _bad_site(f"{self.name!r} is not a DNS name", "use letters, digits, . and -")
+        if not re.fullmatch(NAME, self.prefix):
+            raise _bad_site(f"{self.prefix!r} is no prefix of names", "use small letters, digits and -")
+        try:
+            addresses = ipaddress.IPv4Network(self.addresses)
+        except ValueError as error:
+            raise _bad_site(f"{self.addresses!r} are no addresses: {error}", "use a private /16") from error
+        if addresses.prefixlen != ADDRESSES_PREFIX or not addresses.is_private:
+            raise _bad_site(f"{self.addresses} is not a private /16", f"like {DEFAULT_POOL}")
+
+
+def _bad_site(message: str, hint: str) -> InvalidInputError:
+    return InvalidInputError("stack.bad_site", message, hint)
 
 
 @dataclass(frozen=True)

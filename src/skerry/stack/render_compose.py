@@ -7,6 +7,7 @@ it stands, so no value can be taken for something else. Source: https://github.c
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from skerry.stack.render_podman import SECRETS_FOLDER
@@ -63,7 +64,7 @@ def to_yaml(value: Any, *, indent: int = 0) -> str:
 
 
 def _plain(key: str) -> str:
-    simple = all(char.isalnum() or char in "-_." for char in key) and not key[0].isdigit()
+    simple = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", key) is not None
     # YAML 1.1 reads some bare words as truth values.
     simple = simple and key.lower() not in {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
     return key if simple else json.dumps(key, ensure_ascii=False)
