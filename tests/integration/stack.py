@@ -23,16 +23,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.integration.namespaces import in_network, network_of
 
 from skerry.auth.keys import parse_host_key, unseal
-from skerry.base.paths import default_cache, find_checkout
+from skerry.base.paths import find_checkout
 from skerry.base.process import Completed, run
+from skerry.host import local
 from skerry.host.podman import open_podman
 from skerry.host.pools import load_pools
 from skerry.host.settings import read_settings
 from skerry.host.state import State
-from skerry.images.definition import load_catalogue
-from skerry.images.inputs import Inputs
+from skerry.images.recipe import image_reference
 from skerry.stack.appliance import load_appliance
-from skerry.stack.plan import Site, make_plan
+from skerry.stack.plan import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,10 +203,8 @@ class Stack:
 def load_plan(state: State) -> Plan:
     """Return the plan of what is enrolled at `state`, with the images of this checkout."""
     checkout = find_checkout()
-    appliance = load_appliance(checkout)
-    inputs = Inputs(load_catalogue(checkout), default_cache())
-    images = {name: inputs.reference(name) for name in {item.image for item in appliance.definitions.values()}}
-    return make_plan(appliance, site=state.load_site(), images=images, pools=load_pools(state))
+    names = {item.image for item in load_appliance(checkout).definitions.values()}
+    return local.load_plan(checkout, state, images={name: image_reference(name) for name in sorted(names)})
 
 
 @contextmanager
