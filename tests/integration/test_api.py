@@ -470,3 +470,28 @@ def test_the_log_is_json_and_holds_no_key(site: Site) -> None:
     assert signature not in whole
     for name, value in site.server.settings.secrets.values.items():
         assert value.decode().strip() not in whole, name
+
+
+def test_a_pool_that_falls_silent_is_named_until_it_is_heard_of_again(site: Site) -> None:
+    """By its key: the killed worker's row stays, the next worker of the same pool makes it well."""
+    key = make_key(site, kind="worker")
+    token_id = jwt.decode(key, options={"verify_signature": False})["jti"]
+
+    def heard(seconds_ago: int) -> None:
+        with site.server.connect("postgres", "postgres-superuser") as connection:
+            connection.execute(
+                "insert into skerry.workers (organization_id, id, worker_queue_id, token_id, last_heartbeat_at)"
+                " values (%s, %s, %s, %s, now() - make_interval(secs => %s))",
+                (site.acme.organization_id, new_id(), site.acme.queue_id, token_id, seconds_ago),
+            )
+
+    def failing() -> set[str]:
+        time.sleep(1.1)
+        return set(site.api.ask("GET", "/api/health").json()["failing"]) - AWAY
+
+    heard(3600)
+    assert failing() == set()
+    heard(31)
+    assert failing() == {"workers"}
+    heard(1)
+    assert failing() == set()

@@ -267,7 +267,7 @@ def test_an_organisation_that_is_no_uuid_is_an_error_and_no_way_in(house: House)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_platform_sees_named_tables_only(house: House, name: str) -> None:
-    from_catalogue = {"organizations", "outbox", "workers", "executions"}
+    from_catalogue = {"organizations", "outbox", "worker_queues", "workers", "executions"}
     table = metadata.tables[f"skerry.{name}"]
 
     async def go() -> None:

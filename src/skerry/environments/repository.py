@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
 
     from skerry.kit.db import ReadSession, WriteSession
+
+HEARTBEAT_S: Final = 10
+"""The least the contract allows: a pool of this site that falls silent is named soon."""
 
 
 async def add_environment(session: WriteSession, organization_id: UUID, *, environment_id: UUID, name: str) -> None:
@@ -39,7 +42,13 @@ async def add_queue(
     """Add a worker queue unless the environment has one of that name."""
     await session.execute(
         insert(worker_queues)
-        .values(organization_id=organization_id, id=queue_id, environment_id=environment_id, name=name)
+        .values(
+            organization_id=organization_id,
+            id=queue_id,
+            environment_id=environment_id,
+            name=name,
+            heartbeat_interval=HEARTBEAT_S,
+        )
         .on_conflict_do_nothing(index_elements=["organization_id", "environment_id", "name"])
     )
 

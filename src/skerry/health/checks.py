@@ -21,9 +21,12 @@ from sqlalchemy import func, select, text
 from skerry.authz.opa import API_DECISION
 from skerry.base import clock
 from skerry.base.errors import UnavailableError
+from skerry.tables.queues import worker_queues
 from skerry.tables.workers import workers
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
     from skerry.auth.temporal import TemporalDoor
     from skerry.authz.opa import Opa
     from skerry.kit.db import Database
@@ -31,10 +34,10 @@ if TYPE_CHECKING:
 
 CHECK_DEADLINE_S: Final = 1.8
 """Longest a check may take: a stopped component is named within 2 s."""
-WORKER_SILENCE: Final = timedelta(seconds=30)
-"""A worker that is not disconnected and was not heard of for so long is failing."""
-WORKER_FORGOTTEN: Final = timedelta(minutes=10)
-"""After so long a silent worker is not expected back: another has taken its place, or its pool is gone."""
+BEATS_MISSED: Final = 3
+"""A pool of which so many heartbeats in a row are missing is failing."""
+POOL_FORGOTTEN: Final = timedelta(minutes=10)
+"""After so much longer it is not expected back: its host was taken away."""
 S3_ACCESS_KEY: Final = "skerry-api"
 OK: Final = 200
 
@@ -133,17 +136,29 @@ async def want_ok(probes: Probes, path: str, *, logs: str) -> None:
 
 
 async def check_workers(probes: Probes) -> None:
-    """No worker that said hello and not goodbye has gone silent; no worker at all is well."""
-    moment = clock.now()
-    statement = select(func.count()).where(
-        workers.c.disconnected_at.is_(None),
-        workers.c.last_heartbeat_at < moment - WORKER_SILENCE,
-        workers.c.last_heartbeat_at > moment - WORKER_FORGOTTEN,
+    """No pool that said hello and not goodbye has gone silent; no pool at all is well.
+
+    A pool is known by its key: a worker that was killed and started again is the same pool, heard of again.
+    """
+    silent_since = clock.now() - worker_queues.c.heartbeat_interval * text("interval '1 second'") * BEATS_MISSED
+    last = func.max(workers.c.last_heartbeat_at)
+    silent = (
+        select(workers.c.token_id)
+        .join_from(workers, worker_queues, _same_queue())
+        .where(workers.c.disconnected_at.is_(None))
+        .group_by(workers.c.organization_id, workers.c.token_id, worker_queues.c.heartbeat_interval)
+        .having(last < silent_since, last > silent_since - POOL_FORGOTTEN)
     )
     async with probes.database.platform_transaction("heartbeats") as session:
-        silent = await session.scalar(statement)
-    if silent:
-        raise UnavailableError("health.silent", f"{silent} silent", "see `skerry stack status`")
+        count = await session.scalar(select(func.count()).select_from(silent.subquery()))
+    if count:
+        raise UnavailableError("health.silent", f"{count} silent", "see `skerry stack status`")
+
+
+def _same_queue() -> ColumnElement[bool]:
+    return (worker_queues.c.organization_id == workers.c.organization_id) & (
+        worker_queues.c.id == workers.c.worker_queue_id
+    )
 
 
 CHECKS: Final = {
