@@ -12,6 +12,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from sqlalchemy import or_, select
 
 from skerry.base import clock
-from skerry.base.errors import IntegrityError, PreconditionError, UnavailableError
+from skerry.base.errors import IntegrityError, PreconditionError, SkerryError, UnavailableError
 from skerry.tables.tokens import signing_keys
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     from skerry.kit.db import Database
 
+log = logging.getLogger(__name__)
+
 ALGORITHM: Final = "ES256"
 HOST_KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -46,6 +49,8 @@ RELOAD_S: Final = 60.0
 """A key made elsewhere is known here after this long at most."""
 UNKNOWN_KID_RELOAD_S: Final = 2.0
 """A token with a kid we do not know makes us look again, but not more often than this."""
+UNKNOWN_KID_WAIT_S: Final = 1.0
+"""How long such a token waits for that look; a database that hangs must not hold every forger's request."""
 
 
 def parse_host_key(data: bytes) -> bytes:
@@ -137,7 +142,8 @@ class KeyRing:
         self._signing: SigningKey | None = None
         self._loaded = False
         self._asked_at = 0.0
-        self._asking = asyncio.Lock()
+        self._first = asyncio.Lock()
+        self._reload: asyncio.Task[None] | None = None
 
     async def jwks(self) -> dict[str, Any]:
         """Return the JWK Set (RFC 7517, section 5) of every key that still verifies.
@@ -156,7 +162,7 @@ class KeyRing:
         """
         await self._refresh(RELOAD_S)
         if kid not in self._public:
-            await self._refresh(UNKNOWN_KID_RELOAD_S)
+            await self._refresh(UNKNOWN_KID_RELOAD_S, wait=True)
         return self._public.get(kid)
 
     async def signing(self) -> SigningKey:
@@ -170,25 +176,36 @@ class KeyRing:
             raise UnavailableError("auth.no_signing_key", "there is no key to sign with", "run the job migrate")
         return self._signing
 
-    async def _refresh(self, max_age_s: float) -> None:
-        if self._loaded and (self._asking.locked() or clock.monotonic() - self._asked_at < max_age_s):
+    async def _refresh(self, max_age_s: float, *, wait: bool = False) -> None:
+        """Read the keys when they are older than `max_age_s`.
+
+        What is known serves meanwhile: a caller waits for the first keys only, or (`wait`) a little for an unseen one.
+        """
+        if not self._loaded:
+            async with self._first:
+                if not self._loaded:
+                    await self._load()
             return
-        async with self._asking:
+        if clock.monotonic() - self._asked_at >= max_age_s and (self._reload is None or self._reload.done()):
             self._asked_at = clock.monotonic()
+            self._reload = asyncio.create_task(self._load_again())
+        if wait and self._reload is not None:
+            await asyncio.wait({self._reload}, timeout=UNKNOWN_KID_WAIT_S)
+
+    async def _load_again(self) -> None:
+        try:
             await self._load()
+        except SkerryError as error:
+            log.warning("the signing keys were not read again: %s", error)
 
     async def _load(self) -> None:
-        try:
-            async with self._database.platform_transaction("signing_keys") as session:
-                rows = await session.all(
-                    select(signing_keys)
-                    .where(or_(signing_keys.c.verifies_until.is_(None), signing_keys.c.verifies_until > clock.now()))
-                    .order_by(signing_keys.c.signs_from.desc(), signing_keys.c.kid)
-                )
-        except UnavailableError:
-            if not self._loaded:
-                raise
-            return  # what we know still verifies
+        self._asked_at = clock.monotonic()
+        async with self._database.platform_transaction("signing_keys") as session:
+            rows = await session.all(
+                select(signing_keys)
+                .where(or_(signing_keys.c.verifies_until.is_(None), signing_keys.c.verifies_until > clock.now()))
+                .order_by(signing_keys.c.signs_from.desc(), signing_keys.c.kid)
+            )
         self._take(rows)
         self._loaded = True
 

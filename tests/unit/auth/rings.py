@@ -10,6 +10,7 @@ from skerry.base import clock
 from skerry.base.errors import UnavailableError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
     from skerry.kit.db import Database
@@ -23,6 +24,7 @@ class StoredKeys:
     def __init__(self, *rows: dict[str, Any]) -> None:
         self.rows = list(rows)
         self.down = False
+        self.hangs: asyncio.Event | None = None
         self.asked = 0
 
     @asynccontextmanager
@@ -31,6 +33,8 @@ class StoredKeys:
         self.asked += 1
         if self.down:
             raise UnavailableError("database.unavailable", "down", "wait")
+        if self.hangs is not None:
+            await self.hangs.wait()
         yield self
 
     async def all(self, _statement: object) -> list[dict[str, Any]]:

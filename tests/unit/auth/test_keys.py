@@ -111,8 +111,37 @@ def test_known_keys_outlive_the_database(monkeypatch: pytest.MonkeyPatch) -> Non
         stored.down = True
         elapsed = keys.RELOAD_S * 2
         assert len((await ring.jwks())["keys"]) == 1
+        await asyncio.sleep(0)  # the look at the database fails beside the answer
         assert len((await ring.jwks())["keys"]) == 1
         assert stored.asked == 2
+        stored.down = False
+        stored.rows.append(keys.make_signing_key(HOST_KEY))
+        elapsed = keys.RELOAD_S * 4
+        await ring.jwks()
+        await asyncio.sleep(0.01)
+        assert len((await ring.jwks())["keys"]) == 2
+
+    asyncio.run(go())
+
+
+def test_a_database_that_hangs_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    elapsed = 0.0
+    monkeypatch.setattr(clock, "monotonic", lambda: 1000.0 + elapsed)
+    monkeypatch.setattr(keys, "UNKNOWN_KID_WAIT_S", 0.05)
+    stored = StoredKeys(keys.make_signing_key(HOST_KEY))
+
+    async def go() -> None:
+        nonlocal elapsed
+        ring = ring_of(stored)
+        await ring.jwks()
+        stored.hangs = asyncio.Event()
+        elapsed = keys.RELOAD_S * 2
+        async with asyncio.timeout(1):
+            assert len((await ring.jwks())["keys"]) == 1
+            assert await ring.verifying(stored.rows[0]["kid"]) is not None
+            assert await ring.verifying("nobody") is None
+        stored.hangs.set()
+        await asyncio.sleep(0.01)
 
     asyncio.run(go())
 
