@@ -53,15 +53,19 @@ class AgentProcess:
         self._model = ModelClient()
         self._activities = AgentActivities(self._api, self._model, BlobCache(settings.blobs, self._api))
         self._stopping = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Work until `stop`; a worker whose polling breaks for good (its queue gone, say) registers anew."""
-        life = asyncio.create_task(show_life(self._settings.alive))
+        """Work until `stop`; a worker whose polling breaks for good (its queue gone, say) registers anew.
+
+        It shows life from its first registration on: later on the API may be away without this worker being unwell.
+        """
         try:
             while not self._stopping.is_set():
                 await self._serve()
         finally:
-            life.cancel()
+            if self._life is not None:
+                self._life.cancel()
             await self._api.close()
             await self._model.close()
 
@@ -69,6 +73,7 @@ class AgentProcess:
         registration = await self._keep_trying("registration", lambda: self._api.register(describe_system()))
         if registration is None:
             return
+        self._life = self._life or asyncio.create_task(show_life(self._settings.alive))
         self._adopt_model(registration)
         client = await self._keep_trying("Temporal", lambda: connect(registration))
         if client is None:
