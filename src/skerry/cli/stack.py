@@ -39,6 +39,7 @@ TAIL_LINES = 20
 # podman follows a log until it is interrupted; the runner wants a number.
 FOLLOW_S = 7 * 86_400.0
 WELL, NOT_WELL = 0, 1
+YEAR_LEAST = 2000
 
 Services = Annotated[list[str] | None, typer.Argument(help="Services or jobs; all when none is named.")]
 
@@ -217,6 +218,9 @@ def age_of(moment: str) -> str:
         then = datetime.fromisoformat(head + (zone.split(" ")[0] if zone else ""))
         seconds = (clock.now() - then).total_seconds()
     except (ValueError, TypeError):
+        return "-"
+    if then.year < YEAR_LEAST:
+        # podman's way to say never.
         return "-"
     for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= length:

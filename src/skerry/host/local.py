@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from skerry.base import clock
 from skerry.base.canonical import digest_of
-from skerry.base.errors import ProcessError
+from skerry.base.errors import PreconditionError, ProcessError
 from skerry.host import health
 from skerry.host.files import Staged, remove_unused, stage_files
 from skerry.host.ingress import apply_filter, remove_filter
@@ -214,6 +214,10 @@ class Driver:
             LABEL_DIGEST: prepared.digests[instance.name],
             LABEL_LEVEL: str(levels[instance.name]),
         }
+        if not self.podman.has_image(instance.image):
+            raise PreconditionError(
+                "preflight.missing_image", f"{instance.name}: {instance.image} is not built", "run `make images`"
+            )
         files = prepared.staged.of(instance)
         self.podman.run(create_container(instance, files, labels=labels, limits=prepared.limits))
         with self._guard:

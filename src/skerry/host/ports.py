@@ -14,15 +14,23 @@ def listener_on(port: int, *, proc: Path = Path("/proc")) -> str | None:
         return None
     targets = {f"socket:[{inode}]" for inode in inodes}
     for folder in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
-        try:
-            held = {str(link.readlink()) for link in (folder / "fd").iterdir()}
-        except OSError:
-            # It ended, or is not ours to look at.
-            continue
-        if held & targets:
-            name = (folder / "comm").read_text().strip()
-            return f"{name} (process {folder.name})"
+        if targets & _held(folder):
+            return f"{(folder / 'comm').read_text().strip()} (process {folder.name})"
     return None
+
+
+def _held(folder: Path) -> set[str]:
+    """Return what a process has open; it, or one of its files, may go while we look."""
+    found: set[str] = set()
+    try:
+        for link in (folder / "fd").iterdir():
+            try:
+                found.add(str(link.readlink()))
+            except OSError:
+                continue
+    except OSError:
+        return found
+    return found
 
 
 def _listening_inodes(port: int, proc: Path) -> set[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.host.small import ORGANIZATION, PORT, PREFIX, QUEUE, Small
 from tests.integration.namespaces import in_network, network_of
+from tests.integration.sink import HOST, OUTSIDE, outside_world
 
 from skerry.base.errors import ProcessError, SkerryError
 from skerry.base.process import run
@@ -136,9 +137,9 @@ def test_data_and_secrets_survive_down_and_up(small: Small) -> None:
 
 def test_clean_leaves_nothing(small: Small) -> None:
     small.driver().up()
-    podman = small.podman
     small.clean()
     assert list(small.state.root.iterdir()) == []
+    podman = small.podman
     assert podman.containers() == {}
     assert podman.volumes() == frozenset()
     assert podman.secrets() == {}
@@ -178,26 +179,13 @@ def connects_from_host(address: str, port: int) -> bool:
 
 def test_nothing_leaves_by_way_of_the_edge(small: Small) -> None:
     small.driver().up()
-    run(["ip", "link", "add", "small-sink", "type", "dummy"])
-    try:
-        run(["ip", "address", "add", "192.0.2.1/24", "dev", "small-sink"])
-        run(["ip", "link", "set", "small-sink", "up"])
-        sink = subprocess.Popen(
-            [sys.executable, "-m", "http.server", "8099", "--bind", "192.0.2.1"], stderr=subprocess.DEVNULL
-        )
-        try:
-            for _ in range(50):
-                if connects_from_host("192.0.2.1", 8099):
-                    break
-                time.sleep(0.1)
-            assert connects_from_host("192.0.2.1", 8099), "the sink answers the host"
-            assert not connects(small, "front", "192.0.2.1", 8099)
-            assert not connects(small, "store", "192.0.2.1", 8099)
-        finally:
-            sink.terminate()
-            sink.wait()
-    finally:
-        run(["ip", "link", "delete", "small-sink"])
+    with outside_world() as world:
+        for address in (HOST, OUTSIDE):
+            assert connects_from_host(address, 443), "the test's own sink answers the host"
+        before = world.total()
+        for client in ("front", "store"):
+            assert not any(connects(small, client, address, 443) for address in (HOST, OUTSIDE))
+        assert world.total() == before
 
 
 def test_inside_there_is_no_ipv6_no_foreign_name_and_no_way_to_write(small: Small) -> None:

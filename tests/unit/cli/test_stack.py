@@ -1,0 +1,60 @@
+"""What `skerry stack` prints; what it does is tried on real containers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from skerry.base import clock
+from skerry.base.errors import SkerryError
+from skerry.base.paths import find_checkout
+from skerry.cli import stack
+from skerry.host.local import load_plan
+from skerry.host.state import State
+from skerry.host.status import Row, not_well
+
+
+def row(name: str, *, detail: str = "", memory: int = 0) -> Row:
+    since = clock.rfc3339(clock.now() - timedelta(hours=3))
+    return Row(
+        name, "service", "paused" if detail else "running", not detail, detail, since, "localhost/a/b:1", 0, memory
+    )
+
+
+def test_the_table_names_who_is_not_well(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [row("api", memory=50 << 20), row("opa", detail="it is paused")]
+    stack.print_table(rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["api", "running", "3h", "0", "50", "b:1"]
+    assert lines[3].strip() == "it is paused"
+    assert lines[-1] == "50 MiB together. Not well: opa"
+    assert [item.name for item in not_well(rows)] == ["opa"]
+
+
+@pytest.mark.parametrize(
+    ("since", "age"),
+    [
+        (timedelta(seconds=5), "5s"),
+        (timedelta(minutes=5), "5m"),
+        (timedelta(hours=5), "5h"),
+        (timedelta(days=5), "5d"),
+    ],
+)
+def test_ages(since: timedelta, age: str) -> None:
+    moment = (clock.now() - since).isoformat().replace("+00:00", "123Z")
+    assert stack.age_of(moment) == age
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "0001-01-01T00:00:00Z"])
+def test_no_age(moment: str) -> None:
+    assert stack.age_of(moment) == "-"
+
+
+def test_a_service_is_found_by_its_name() -> None:
+    plan = load_plan(find_checkout(), State(find_checkout().root / "none"))
+    assert stack.container_of("postgres", plan, {"skerry-postgres": 1}) == "skerry-postgres"
+    for name, code in (("gone", "host.unknown_service"), ("api", "host.not_created")):
+        with pytest.raises(SkerryError) as caught:
+            stack.container_of(name, plan, {})
+        assert caught.value.code == code
