@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,7 @@ TAIL_LINES = 20
 FOLLOW_S = 7 * 86_400.0
 WELL, NOT_WELL = 0, 1
 YEAR_LEAST = 2000
+MOMENT = re.compile(r"(\d+-\d+-\d+T[\d:]+)(\.\d{1,6})?\d*(Z|[+-][\d:]+)")
 
 Services = Annotated[list[str] | None, typer.Argument(help="Services or jobs; all when none is named.")]
 
@@ -213,9 +215,8 @@ def age_of(moment: str) -> str:
     """Return the time since `moment` (podman's text of a time) in its largest unit: `12s`, `5m`, `3h`, `2d`."""
     try:
         # podman writes nanoseconds; Python reads microseconds.
-        head, _, rest = moment.partition(".")
-        zone = rest.lstrip("0123456789")
-        then = datetime.fromisoformat(head + (zone.split(" ")[0] if zone else ""))
+        found = MOMENT.match(moment)
+        then = datetime.fromisoformat("".join(part or "" for part in found.groups()) if found else moment)
         seconds = (clock.now() - then).total_seconds()
     except (ValueError, TypeError):
         return "-"
@@ -224,5 +225,5 @@ def age_of(moment: str) -> str:
         return "-"
     for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= length:
-            return f"{seconds / length:.0f}{unit}"
-    return f"{max(seconds, 0):.0f}s"
+            return f"{int(seconds / length)}{unit}"
+    return f"{max(int(seconds), 0)}s"
