@@ -29,7 +29,8 @@ FAR = "skerrytest1"
 HOST = "198.51.100.1"
 OUTSIDE = "198.51.100.80"
 PREFIX = 24
-TCP_PORTS = (53, 80, 443)
+# None that the edge publishes: those are taken on every address of the host.
+TCP_PORTS = (53, 80, 8080)
 UDP_PORTS = (53,)
 POLL_S = 0.2
 

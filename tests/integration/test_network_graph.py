@@ -96,8 +96,9 @@ def test_no_container_reaches_the_host_or_the_outside(stack: Stack) -> None:
         targets = [(address, port) for address in (HOST, OUTSIDE) for port in TCP_PORTS]
         assert try_all(targets) == set(targets), "the test's own sink does not answer the host"
         before = world.total()
+        published = [item.port for item in stack.instance("edge").definition.publish]
         for client in stack.services():
-            gateways = [(gateway, port) for gateway in stack.gateways(client) for port in (22, 53, 80, 443)]
+            gateways = [(gateway, port) for gateway in stack.gateways(client) for port in (22, 53, 80, *published)]
             opened = stack.call_from(client, partial(try_all, targets + gateways))
             assert opened == set(), client
             stack.call_from(client, partial(send_question, (HOST, OUTSIDE)))

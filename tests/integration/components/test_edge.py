@@ -69,6 +69,7 @@ def test_a_name_that_is_not_ours_gets_no_certificate(stack: Stack, port: str) ->
         context(stack).wrap_socket(plain, server_hostname="somebody.example.org")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.parametrize("port", LISTENERS)
 def test_old_protocols_and_plain_text_are_refused(stack: Stack, port: str) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
