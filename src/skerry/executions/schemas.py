@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
 from skerry.base import clock
 
@@ -21,13 +21,7 @@ FILES_LIMIT = 1000
 PREVIEW_CHARS = 200
 
 
-def _refuse_nul(value: Any) -> Any:
-    if isinstance(value, str) and "\x00" in value:
-        raise ValueError("a text cannot hold NUL")
-    return value
-
-
-Text = Annotated[str, BeforeValidator(_refuse_nul), Field(max_length=PROMPT_LIMIT)]
+Text = Annotated[str, Field(max_length=PROMPT_LIMIT)]
 
 
 class Surroundings(BaseModel):

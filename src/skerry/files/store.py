@@ -28,7 +28,9 @@ READ_BYTES: Final = 1 << 18
 ACCESS_KEY: Final = "skerry-api"
 REGION: Final = "us-east-1"
 CONNECT_DEADLINE: Final = timedelta(seconds=3)
-REQUEST_DEADLINE: Final = timedelta(seconds=60)
+SILENCE_DEADLINE: Final = timedelta(seconds=20)
+REQUEST_DEADLINE: Final = timedelta(minutes=30)
+"""One request may carry a whole file."""
 
 
 class ObjectStore:
@@ -48,6 +50,7 @@ class ObjectStore:
             client_options={
                 "allow_http": True,
                 "connect_timeout": CONNECT_DEADLINE,
+                "read_timeout": SILENCE_DEADLINE,
                 "timeout": REQUEST_DEADLINE,
             },
             retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},

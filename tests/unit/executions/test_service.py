@@ -72,10 +72,9 @@ def test_files_are_read_from_both_places() -> None:
     assert AgentExecutionRequest(prompt="p", user_metadata={"file_ids": "x"}).file_ids == []
 
 
-@pytest.mark.parametrize("prompt", ["", "a\0b"])
-def test_prompts_that_are_refused(prompt: str) -> None:
+def test_an_empty_prompt_is_refused() -> None:
     with pytest.raises(ValueError, match="prompt"):
-        AgentExecutionRequest(prompt=prompt)
+        AgentExecutionRequest(prompt="")
 
 
 def failed(cause: BaseException) -> ActivityError:
