@@ -7,6 +7,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -87,7 +88,7 @@ class Client:
     def find_agent(self, name_or_id: str) -> dict[str, Any] | None:
         """Return an agent by its id, else the first one of that name, None when there is none."""
         try:
-            return self._object(self._call("GET", f"/api/v1/agents/{name_or_id}"))
+            return self._object(self._call("GET", f"/api/v1/agents/{quote(name_or_id, safe='')}"))
         except NotFoundError:
             pass
         listed = self._call("GET", "/api/v1/agents", params={"limit": 1000})
