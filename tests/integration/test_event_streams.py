@@ -21,7 +21,7 @@ from skerry.steps import service as steps
 from skerry.steps.schemas import Chunk, Chunks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
     from uuid import UUID
 
     from skerry.events.presenter import Shown
@@ -74,11 +74,17 @@ async def finish(house: House, run: RunKey, content: str) -> None:
         await executions.finish(session, run.organization_id, run.execution_id, code="")
 
 
+async def opened(streams: EventStreams, run: RunKey, resume_after: int | None) -> AsyncGenerator[Shown | None]:
+    """Return a stream the way the endpoint does."""
+    async with streams._database.tenant_read(run.organization_id) as session:  # noqa: SLF001  the same one
+        opening = await EventStreams.open(session, run, resume_after)
+    return streams.stream(run, opening, organization="o", status="running")
+
+
 async def collect(streams: EventStreams, run: RunKey, resume_after: int | None, *, until: int = 10**9) -> list[Shown]:
     """Return what a connection is shown, up to `until` events or the end."""
     found: list[Shown] = []
-    stream = streams.stream(run, organization="o", status="running", resume_after=resume_after)
-    async with asyncio.timeout(30), aclosing(stream) as shown:
+    async with asyncio.timeout(30), aclosing(await opened(streams, run, resume_after)) as shown:
         async for event in shown:
             if event is not None:
                 found.append(event)
@@ -212,8 +218,7 @@ async def test_a_slow_client_falls_behind_and_catches_up(house: House, monkeypat
     found: list[Shown] = []
 
     async def slowly() -> None:
-        stream = streams.stream(run, organization="o", status="running", resume_after=0)
-        async with aclosing(stream) as shown:
+        async with aclosing(await opened(streams, run, 0)) as shown:
             async for event in shown:
                 await asyncio.sleep(0.02)
                 if event is not None:

@@ -98,11 +98,15 @@ def shown(row: Row) -> Shown:
 
 @dataclass(frozen=True)
 class Opening:
-    """What a connection begins with: finished messages, what is under way, and the position live news follow."""
+    """What a connection begins with: finished messages, what is under way, and the position live news follow.
+
+    `seen` is the position of the last event that the client has said it knows.
+    """
 
     messages: list[Row]
     under_way: list[Row]
     start: int
+    seen: int = 0
 
 
 def split_opening(rows: list[Row], until: int) -> Opening:

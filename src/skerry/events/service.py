@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
 
     from skerry.kit.bell import Bell
-    from skerry.kit.db import Database
+    from skerry.kit.db import Database, ReadSession
     from skerry.record.events import RunKey
 
 log = logging.getLogger(__name__)
@@ -106,12 +106,7 @@ class EventStreams:
     async def _read_for_ever(self, run: RunKey, tail: _Tail) -> None:
         async with self._bell.listening(bell_name(run.execution_id)) as listener:
             while True:
-                try:
-                    rows = await self._read(run, tail.position)
-                except Exception as error:  # noqa: BLE001  whatever it is, connections wait for it to pass
-                    log.warning("events cannot be read: %s", error)
-                    await asyncio.sleep(POLL_S)
-                    continue
+                rows = await self._read(run, tail.position)
                 if rows:
                     tail.position = rows[-1].position
                     for follower in tail.followers:
@@ -120,8 +115,14 @@ class EventStreams:
                     await listener.wait(POLL_S)
 
     async def _read(self, run: RunKey, position: int) -> list[Row]:
-        async with self._database.tenant_read(run.organization_id) as session:
-            return [row_of(row) for row in await repository.after(session, run, position)]
+        """Return the next page, as soon as PostgreSQL gives it: a stream that has begun outlasts its absence."""
+        while True:
+            try:
+                async with self._database.tenant_read(run.organization_id) as session:
+                    return [row_of(row) for row in await repository.after(session, run, position)]
+            except Exception as error:  # noqa: BLE001  whatever it is, connections wait for it to pass
+                log.warning("events cannot be read: %s", error)
+                await asyncio.sleep(POLL_S)
 
     async def follow(self, run: RunKey, position: int) -> AsyncGenerator[Row | None]:
         """Yield every event after `position` for ever; None after KEEPALIVE_S of silence."""
@@ -150,30 +151,42 @@ class EventStreams:
             if len(rows) < repository.PAGE_ROWS:
                 return
 
-    async def stream(
-        self, run: RunKey, *, organization: str, status: str, resume_after: int | None
-    ) -> AsyncGenerator[Shown | None]:
-        """Yield what a connection is shown, in the order of the contract, up to the end of the execution.
+    @staticmethod
+    async def open(session: ReadSession, run: RunKey, resume_after: int | None) -> Opening:
+        """Return what a connection begins with.
 
         Args:
+            session: of the execution's organisation.
             run: which execution.
-            organization: its organisation's slug.
-            status: its status when the connection was made.
             resume_after: position of the last event the client has seen; None for a fresh connection, which gets the
                 finished messages first. 0 replays everything in order.
         """
-        opening = await self._open(run, resume_after)
-        start = opening.start
+        last = await repository.last_position(session, run)
+        if resume_after is None:
+            rows = [row_of(row) for row in await repository.opening(session, run, last, limit=HISTORY_ROWS)]
+            return split_opening(rows, last)
+        end = await repository.terminal_position(session, run)
+        # A client that has seen the end and comes back is told the end again, not left waiting.
+        start = min(resume_after, last if end is None else end - 1)
+        return Opening([], [], start, seen=start)
+
+    async def stream(
+        self, run: RunKey, opening: Opening, *, organization: str, status: str
+    ) -> AsyncGenerator[Shown | None]:
+        """Yield what a connection is shown, in the order of the contract, up to the end of the execution.
+
+        None stands for KEEPALIVE_S of silence. `organization` is the slug, `status` the execution's when it was opened.
+        """
         connected = {
             "execution_id": str(run.execution_id),
             "organization_id": organization,
             "status": status,
             "connected_at": clock.now().timestamp(),
         }
-        yield Shown(0 if resume_after is None else start, clock.now(), "connected", connected)
+        yield Shown(opening.seen, clock.now(), "connected", connected)
         for row in opening.messages:
             yield shown(row)
-        yield Shown(start, clock.now(), "history_complete", _history(run, len(opening.messages)))
+        yield Shown(opening.start, clock.now(), "history_complete", _history(run, len(opening.messages)))
         presenter = Presenter()
         async with aclosing(self._live(run, opening)) as rows:
             async for news in rows:
@@ -191,16 +204,6 @@ class EventStreams:
         async with aclosing(self.follow(run, opening.start)) as rows:
             async for news in rows:
                 yield news
-
-    async def _open(self, run: RunKey, resume_after: int | None) -> Opening:
-        async with self._database.tenant_read(run.organization_id) as session:
-            last = await repository.last_position(session, run)
-            if resume_after is None:
-                rows = [row_of(row) for row in await repository.opening(session, run, last, limit=HISTORY_ROWS)]
-                return split_opening(rows, last)
-            end = await repository.terminal_position(session, run)
-        # A client that has seen the end and comes back is told the end again, not left waiting.
-        return Opening([], [], min(resume_after, last if end is None else end - 1))
 
 
 def _history(run: RunKey, count: int) -> dict[str, Any]:

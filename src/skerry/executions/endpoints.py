@@ -77,9 +77,10 @@ async def stream_execution(
     resume_after = parse_event_id(last_event_header or last_event_id, wanted)
     async with caller.read() as session:
         row = await service.get_execution(session, caller.principal.organization_id, wanted)
-    run = RunKey(caller.principal.organization_id, wanted, row["created_on"])
+        run = RunKey(caller.principal.organization_id, wanted, row["created_on"])
+        opening = await EventStreams.open(session, run, resume_after)
     shown = part(request, EventStreams).stream(
-        run, organization=caller.principal.organization, status=row["status"], resume_after=resume_after
+        run, opening, organization=caller.principal.organization, status=row["status"]
     )
     return StreamingResponse(render(wanted, shown), media_type="text/event-stream", headers=STREAM_HEADERS)
 
