@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from skerry import __version__
 from skerry.cli import bootstrap, demo, errors, images, run, stack
 
 app = typer.Typer(
@@ -17,6 +19,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    """Skerry: an AI-agent control plane in a box."""
+    if version:
+        print(f"skerry {__version__}")
+        raise typer.Exit
+
+
 app.add_typer(stack.app, name="stack")
 app.add_typer(images.app, name="images")
 app.add_typer(bootstrap.workers, name="workers")

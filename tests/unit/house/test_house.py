@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from skerry import __version__
 from skerry.base.process import run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,3 +96,9 @@ def test_scripts_are_short() -> None:
     assert scripts
     for path in scripts:
         assert len(path.read_text().splitlines()) <= 40, f"{path.name}: a script is a verb, logic goes to src/skerry"
+
+
+def test_the_version_is_written_alike_everywhere() -> None:
+    release = tomllib.loads((ROOT / "appliance/release.toml").read_text())["product"]["version"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert release == project == __version__
