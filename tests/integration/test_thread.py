@@ -224,6 +224,21 @@ def test_streams_arrive_without_redis(stack: Stack, client: Client, agent_id: st
         stack.podman.run(["unpause", stack.container("valkey")])
 
 
+def test_a_run_waits_for_temporal(stack: Stack, client: Client, agent_id: str, file_id: str) -> None:
+    stack.podman.run(["pause", stack.container("temporal")])
+    try:
+        execution_id = client.execute(agent_id, PROMPT, file_ids=[file_id])
+        put_off = "select attempts from skerry.outbox where payload ->> 'execution_id' = %s"
+        wait_for(
+            "a delivery that is put off",
+            lambda: in_database(stack, lambda one: one.execute(put_off, (execution_id,)).fetchone()) >= (1,),
+        )
+        assert client.execution(execution_id)["status"] == "pending"
+    finally:
+        stack.podman.run(["unpause", stack.container("temporal")])
+    assert_as_it_should_be(follow(client, execution_id))
+
+
 def test_several_runs_at_once(context: Context, agent_id: str, file_id: str) -> None:
     results: list[Transcript] = []
 

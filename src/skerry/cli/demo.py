@@ -22,6 +22,8 @@ AGENT: Final = "log-reader"
 SYSTEM_PROMPT: Final = "You find errors in log files and quote them."
 OUTSIDE: Final = "../other/secret.txt"
 DEADLINE_S: Final = 30.0
+PATIENCE: Final = 4
+"""How many times the deadline the end is waited for, so that a slow run is shown before it is called too slow."""
 ERROR_MARK: Final = "ERROR"
 
 
@@ -42,7 +44,7 @@ def demo(
         execution_id = client.execute(agent["id"], prompt, file_ids=[uploaded["id"]])
         submitted = clock.monotonic()
         print(f"execution {execution_id}\n")
-        transcript = follow(client, execution_id)
+        transcript = follow(client, execution_id, deadline_s=PATIENCE * deadline_s)
         end = clock.monotonic()
         stored = client.execution(execution_id)
     print(f"\n{summary(transcript, end - start)}")

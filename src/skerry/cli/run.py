@@ -11,10 +11,11 @@ import typer
 from skerry.base import clock
 from skerry.base.errors import InvalidInputError, NotFoundError
 from skerry.client.context import find_context
-from skerry.client.http import Client
+from skerry.client.http import FOR_EVER_S, Client
 from skerry.client.transcript import Transcript
 
 FAILED = 1
+INTERRUPTED = 130
 
 
 def run(
@@ -33,7 +34,11 @@ def run(
         start = clock.monotonic()
         file_ids = [str(client.upload(path, file_path=path.name)["id"]) for path in _checked(files or [])]
         execution_id = client.execute(found["id"], prompt, file_ids=file_ids, queue_id=queue or None)
-        transcript = follow(client, execution_id)
+        try:
+            transcript = follow(client, execution_id)
+        except KeyboardInterrupt:
+            print(f"\nleft; the execution goes on: {execution_id}")
+            raise typer.Exit(INTERRUPTED) from None
     print(f"\n{summary(transcript, clock.monotonic() - start)}\n{execution_id}")
     if transcript.error:
         raise typer.Exit(FAILED)
@@ -48,10 +53,10 @@ def _checked(files: list[Path]) -> list[Path]:
     return files
 
 
-def follow(client: Client, execution_id: str) -> Transcript:
+def follow(client: Client, execution_id: str, *, deadline_s: float = FOR_EVER_S) -> Transcript:
     """Print an execution's events until it ends; return what happened."""
     transcript = Transcript(write=_write)
-    for event in client.events(execution_id):
+    for event in client.events(execution_id, deadline_s=deadline_s):
         transcript.take(event)
     return transcript
 

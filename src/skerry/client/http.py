@@ -31,6 +31,7 @@ DEADLINE_S: Final = 30.0
 CONNECT_DEADLINE_S: Final = 5.0
 SILENCE_DEADLINE_S: Final = 45.0
 """The server says something every 15 s; three times that is a connection that has died."""
+FOR_EVER_S: Final = 7 * 86_400.0
 RECONNECTS: Final = 100
 RECONNECT_PAUSE_S: Final = 1.0
 TERMINAL: Final = frozenset({"done", "error"})
@@ -43,6 +44,12 @@ ERRORS: Final[Mapping[int, type[SkerryError]]] = {
     409: ConflictError,
     503: UnavailableError,
 }
+
+
+class DeadlineError(SkerryError):
+    """What was waited for has not come in time."""
+
+    status = 504
 
 
 @dataclass(frozen=True)
@@ -117,21 +124,26 @@ class Client:
         """Return an execution."""
         return self._object(self._call("GET", f"/api/v1/executions/{execution_id}"))
 
-    def events(self, execution_id: str, *, last_event_id: str | None = None) -> Iterator[ServerEvent]:
+    def events(
+        self, execution_id: str, *, last_event_id: str | None = None, deadline_s: float = FOR_EVER_S
+    ) -> Iterator[ServerEvent]:
         """Yield an execution's events until it has ended, over as many connections as that takes.
 
         Args:
             execution_id: which.
             last_event_id: go on after this event; None replays everything from the start.
+            deadline_s: seconds until an end is no longer waited for.
 
         Raises:
             UnavailableError: `client.stream_lost` when RECONNECTS connections in a row brought nothing.
+            DeadlineError: `client.deadline`.
         """
         last = last_event_id or f"{execution_id}_0_0"
         left = RECONNECTS
+        end = time.monotonic() + deadline_s
         while left:
             try:
-                for event in self._stream(execution_id, last):
+                for event in self._stream(execution_id, last, end):
                     last, left = event.id, RECONNECTS
                     yield event
                     if event.kind in TERMINAL:
@@ -142,7 +154,7 @@ class Client:
             time.sleep(RECONNECT_PAUSE_S)
         raise UnavailableError("client.stream_lost", f"the stream of {execution_id} does not come back", "try again")
 
-    def _stream(self, execution_id: str, last: str) -> Iterator[ServerEvent]:
+    def _stream(self, execution_id: str, last: str, end: float) -> Iterator[ServerEvent]:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": last}
         timeout = httpx.Timeout(DEADLINE_S, connect=CONNECT_DEADLINE_S, read=SILENCE_DEADLINE_S)
         with self._http.stream(
@@ -155,7 +167,7 @@ class Client:
             if answer.is_error:
                 answer.read()
                 raise as_error(answer)
-            yield from parse_events(answer.iter_lines())
+            yield from parse_events(_until(answer.iter_lines(), end))
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
         try:
@@ -175,6 +187,18 @@ class Client:
         if not isinstance(value, dict):
             raise UnavailableError("client.shape", "the API's answer is no object", "is this the API?")
         return value
+
+
+def _until(lines: Iterator[str], end: float) -> Iterator[str]:
+    """Hand lines on until `end`; the server's comments come often enough to notice it."""
+    for line in lines:
+        if time.monotonic() > end:
+            raise DeadlineError(
+                "client.deadline",
+                "the execution has not ended in time",
+                "see `skerry stack status`: is a worker there?",
+            )
+        yield line
 
 
 def parse_events(lines: Iterator[str]) -> Iterator[ServerEvent]:

@@ -17,7 +17,7 @@ from skerry.base.errors import (
 )
 from skerry.client import http as module
 from skerry.client.context import Context, find_context, read_context, store_context
-from skerry.client.http import Client, ServerEvent, parse_events
+from skerry.client.http import Client, DeadlineError, ServerEvent, parse_events
 from skerry.client.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -142,6 +142,11 @@ def test_a_stream_that_never_comes_back(monkeypatch: pytest.MonkeyPatch) -> None
     with client(lambda _: httpx.Response(503, json={})) as one, pytest.raises(UnavailableError) as caught:
         list(one.events(RUN))
     assert caught.value.code == "client.stream_lost"
+
+
+def test_an_end_is_not_waited_for_for_ever() -> None:
+    with client(lambda _: httpx.Response(200, text=": keep-alive\n\n")) as one, pytest.raises(DeadlineError):
+        list(one.events(RUN, deadline_s=0.0))
 
 
 def test_a_stream_of_nothing_that_exists_fails_at_once() -> None:
