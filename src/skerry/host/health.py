@@ -46,7 +46,7 @@ def wait_until_well(instance: Instance, podman: Podman, *, stop: threading.Event
         reason = check_once(instance, podman)
         if reason is None:
             return None
-        there = podman.containers().get(instance.container)
+        there = podman.container(instance.container)
         if there is not None and there.restarts >= RESTARTS_MAX:
             podman.run(["stop", "--time=1", instance.container], check=False)
             return f"it ended {there.restarts} times"

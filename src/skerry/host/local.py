@@ -108,7 +108,7 @@ class Driver:
         with self.progress.step("secrets and configuration"):
             secrets = hand_over(make_secrets(self.plan, self.state, root=self.root), self.plan, self.state, self.podman)
             staged = stage_files(self.plan, self.state, root=self.root)
-            images = self.podman.image_ids([item.image for item in self.plan.instances.values()])
+            images = self.podman.image_ids()
         limits = self.machine.can_limit()
         digests = {
             item.name: digest_instance(item, staged, secrets=secrets, image=images.get(item.image, ""), limits=limits)
@@ -163,7 +163,7 @@ class Driver:
             self._start_service(instance, prepared)
 
     def _run_job(self, instance: Instance, prepared: Prepared) -> None:
-        there = self.podman.containers().get(instance.container)
+        there = self.podman.container(instance.container)
         needs = needs_of(instance.definition.name, self.plan.appliance.definitions)
         if there and there.status == "exited" and there.exit_code == 0 and not needs & self._made:
             return
@@ -177,7 +177,7 @@ class Driver:
         deadline = clock.monotonic() + JOB_DEADLINE_S
         reason = "was given up"
         while not self._stop.wait(JOB_PAUSE_S):
-            there = self.podman.containers().get(instance.container)
+            there = self.podman.container(instance.container)
             if there is None:
                 reason = "went away"
                 break
@@ -197,7 +197,7 @@ class Driver:
 
     def _start_service(self, instance: Instance, prepared: Prepared) -> None:
         with self.progress.step(f"service {instance.name}"):
-            there = self.podman.containers().get(instance.container)
+            there = self.podman.container(instance.container)
             if there is None:
                 self._create(instance, prepared)
             elif there.status == "paused":

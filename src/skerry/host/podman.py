@@ -85,6 +85,10 @@ class Podman:
         """Return our containers by name, whatever their state."""
         return {item.name: item for item in self._inspect_all(["--filter", self._filter()])}
 
+    def container(self, name: str) -> Container | None:
+        """Return one container by name, ours or not; None when there is none."""
+        return next(iter(self._inspect([name])), None)
+
     def foreign_containers(self, prefix: str) -> list[Container]:
         """Return containers that are not ours but carry our label's name or our prefix."""
         listed = self.read(["ps", "--all", "--format=json"]) or []
@@ -138,14 +142,10 @@ class Podman:
         """Say whether an image is in the storage."""
         return self.run(["image", "exists", reference], check=False).status == 0
 
-    def image_ids(self, references: Sequence[str]) -> dict[str, str]:
-        """Return the ids of images by reference; those that are missing are left out."""
-        found: dict[str, str] = {}
-        for reference in sorted(set(references)):
-            done = self.run(["image", "inspect", "--format={{.Id}}", reference], check=False)
-            if done.status == 0:
-                found[reference] = done.stdout.strip()
-        return found
+    def image_ids(self) -> dict[str, str]:
+        """Return the id of every image that has a name, by its reference."""
+        done = self.run(["images", "--no-trunc", "--format={{.Repository}}:{{.Tag}} {{.ID}}"])
+        return dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line.strip())
 
     def exec(self, container: str, words: Sequence[str], *, deadline_s: float) -> process.Completed:
         """Run a program in a container; a deadline that passes is exit status 124."""

@@ -15,8 +15,17 @@ def listener_on(port: int, *, proc: Path = Path("/proc")) -> str | None:
     targets = {f"socket:[{inode}]" for inode in inodes}
     for folder in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
         if targets & _held(folder):
-            return f"{(folder / 'comm').read_text().strip()} (process {folder.name})"
+            return _name_of(folder)
     return None
+
+
+def _name_of(folder: Path) -> str:
+    """Return what people call a process; for podman's conmon, which holds published ports, that is its container."""
+    words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    name = (folder / "comm").read_text().strip()
+    if name == "conmon" and "-n" in words[:-1]:
+        return f"the container {words[words.index('-n') + 1]}"
+    return f"{name} (process {folder.name})"
 
 
 def _held(folder: Path) -> set[str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from skerry.base import process
 from skerry.base.errors import PreconditionError
 from skerry.host.ingress import check_filter
+from skerry.host.podman import LABEL_INSTANCE, LABEL_STATE
 from skerry.host.ports import listener_on
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ STATE_FREE_MIB = 2048
 IMAGES_FREE_MIB = 4096
 MEMORY_FREE_MIB = 2560
 PODMAN_LEAST = (4, 3)
+SHOWN = 3
 INSTALL_DEADLINE_S = 900.0
 
 # Program and Debian's package of it: the containers, their watcher, and the packet filter (ours, and podman's).
@@ -197,7 +199,7 @@ def check_memory(plan: Plan, podman: Podman, machine: Machine) -> list[Finding]:
 
 def check_ports(plan: Plan, podman: Podman, machine: Machine) -> list[Finding]:
     """The ports of the host that lead in are free, or ours already."""
-    ours = {item.labels.get("skerry.instance") for item in podman.containers().values() if item.running}
+    ours = {item.labels.get(LABEL_INSTANCE) for item in podman.containers().values() if item.running}
     findings = []
     for instance in plan.instances.values():
         for publish in () if instance.name in ours else instance.definition.publish:
@@ -216,16 +218,18 @@ def check_ports(plan: Plan, podman: Podman, machine: Machine) -> list[Finding]:
 
 def check_others(plan: Plan, podman: Podman) -> list[Finding]:
     """One stack a host: names, addresses and ports are fixed."""
-    findings = []
+    owners: dict[str, list[str]] = {}
     for item in podman.foreign_containers(plan.site.prefix):
-        owner = item.labels.get("skerry.state", "somebody else")
-        findings.append(
-            Finding(
-                "preflight.other_stack",
-                f"the container {item.name} ({item.status}) belongs to {owner}",
-                "take that stack down first (`skerry stack down` with its SKERRY_STATE)",
-            )
-        )
+        owners.setdefault(item.labels.get(LABEL_STATE, ""), []).append(item.name)
+    findings = []
+    for owner, names in sorted(owners.items()):
+        shown = _few(sorted(names))
+        if owner:
+            hint = f"take it down first: SKERRY_STATE={owner} skerry stack down"
+            findings.append(Finding("preflight.other_stack", f"another stack is there, in {owner}: {shown}", hint))
+        else:
+            message = f"containers with our names are not ours: {shown}"
+            findings.append(Finding("preflight.other_stack", message, "rename or remove them"))
     return findings
 
 
@@ -233,17 +237,26 @@ def check_addresses(plan: Plan, podman: Podman, machine: Machine) -> list[Findin
     """Nobody else uses the addresses of our networks."""
     pool = ipaddress.IPv4Network(plan.site.addresses)
     own = {item.interface for item in podman.networks().values()}
-    findings = []
-    for interface, network in routes(machine.proc / "net/route"):
-        if interface not in own and network.prefixlen > 0 and network.overlaps(pool):
-            findings.append(
-                Finding(
-                    "preflight.addresses_taken",
-                    f"the host's route to {network} by {interface} lies in {pool}, which the stack uses",
-                    "choose other addresses: `addresses` in site.toml of the state root",
-                )
-            )
-    return findings
+    taken = [
+        f"{network} ({interface})"
+        for interface, network in routes(machine.proc / "net/route")
+        if interface not in own and network.prefixlen > 0 and network.overlaps(pool)
+    ]
+    if not taken:
+        return []
+    return [
+        Finding(
+            "preflight.addresses_taken",
+            f"the host has routes into {pool}, which the stack uses: {_few(taken)}",
+            "choose another /16: `addresses` in site.toml of the state root",
+        )
+    ]
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_rules(plan: Plan) -> list[Finding]:
@@ -258,14 +271,14 @@ def check_rules(plan: Plan) -> list[Finding]:
 def check_images(plan: Plan, podman: Podman) -> list[Finding]:
     """Every image is there: nothing is ever pulled."""
     wanted = sorted({item.image for item in plan.instances.values()})
-    there = podman.image_ids(wanted)
+    there = podman.image_ids()
     missing = [reference for reference in wanted if reference not in there]
     if not missing:
         return []
     return [
         Finding(
             "preflight.missing_image",
-            f"{len(missing)} of {len(wanted)} images are not built: {', '.join(missing)}",
+            f"{len(missing)} of {len(wanted)} images are not built: {_few(missing)}",
             "run `make images`",
         )
     ]
