@@ -21,14 +21,19 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
-) -> None:
-    """Skerry: an AI-agent control plane in a box."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"skerry {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[  # noqa: ARG001  its callback does the work
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Skerry: an AI-agent control plane in a box."""
 
 
 app.add_typer(stack.app, name="stack")
