@@ -57,7 +57,7 @@ class Workshop:
         return Inputs(load_catalogue(self.checkout), self.cache)
 
     def build(self) -> dict[str, recipe.Result]:
-        results = recipe.build(self.inputs, ["leaf"], progress=Progress(self.log))
+        results = recipe.build(self.inputs, ["leaf"], progress=Progress(self.log), lock=self.folder / "lock")
         return {result.name: result for result in results}
 
     def working_containers(self) -> str:
@@ -83,7 +83,6 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def workshop(tmp_path: Path, storage: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(storage))
-    monkeypatch.setattr(recipe, "STORAGE_LOCK", tmp_path / "lock")
     made = Workshop(tmp_path)
     # What was committed and not yet recorded is taken over, so no test makes a root of its own.
     process.run(["buildah", "tag", BASE, made.inputs.reference("root")])
@@ -141,11 +140,17 @@ def test_a_build_that_was_killed_leaves_nothing_once_built_again(workshop: Works
         "import sys; from pathlib import Path; from skerry.base.paths import Checkout;"
         "from skerry.base.progress import Progress; from skerry.images import recipe;"
         "from skerry.images.definition import load_catalogue; from skerry.images.inputs import Inputs;"
-        "recipe.STORAGE_LOCK = Path(sys.argv[3]);"
         "i = Inputs(load_catalogue(Checkout(Path(sys.argv[1]))), Path(sys.argv[2]));"
-        "recipe.build(i, ['leaf'], progress=Progress())"
+        "recipe.build(i, ['leaf'], progress=Progress(), lock=Path(sys.argv[3]))"
     )
-    words = [sys.executable, "-c", code, str(workshop.checkout.root), str(workshop.cache), str(recipe.STORAGE_LOCK)]
+    words = [
+        sys.executable,
+        "-c",
+        code,
+        str(workshop.checkout.root),
+        str(workshop.cache),
+        str(workshop.folder / "lock"),
+    ]
     variables = {**os.environ, "PYTHONPATH": str(find_checkout().root / "src")}  # noqa: TID251  a child's, like ours
     child = os.posix_spawn(sys.executable, words, variables, setpgroup=0)
     deadline = time.monotonic() + START_DEADLINE_S

@@ -128,10 +128,11 @@ def fetch(inputs: Inputs, names: Sequence[str], *, progress: Progress) -> list[s
     return changes
 
 
-def build(inputs: Inputs, names: Sequence[str], *, progress: Progress) -> list[Result]:
+def build(inputs: Inputs, names: Sequence[str], *, progress: Progress, lock: Path = STORAGE_LOCK) -> list[Result]:
     """Bring the named images (all when none is named) and their parents up to date, and return them, parents first.
 
-    What is missing is fetched first; then everything is built without a network.
+    What is missing is fetched first; then everything is built without a network. `lock` keeps builds into one storage
+    apart.
 
     Raises:
         PreconditionError: `images.not_root`, `process.missing_program`: nothing has been touched.
@@ -144,7 +145,7 @@ def build(inputs: Inputs, names: Sequence[str], *, progress: Progress) -> list[R
     done = {one.name: read_record(inputs, one.name) for one in todo}
     if all(record is not None for record in done.values()) and _all_stored(done.values()):
         return [record for record in done.values() if record is not None]
-    with exclusive(STORAGE_LOCK):
+    with exclusive(lock, waiting=lambda: progress.say("another build is running: waiting for it")):
         engine.remove_leftovers()
         changes = fetch(inputs, [one.name for one in todo], progress=progress)
         for line in changes:

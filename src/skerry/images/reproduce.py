@@ -119,6 +119,7 @@ def _build_again(inputs: Inputs, names: Sequence[str], folder: Path, *, number: 
             (cache / name).symlink_to((inputs.cache / name).resolve())
     storage = _write_storage_configuration(folder)
     plan = {"names": list(names), "answer": str(answer), "umask": UMASKS[number % len(UMASKS)]}
+    plan["lock"] = str(folder / "lock")  # its storage is its own
     try:
         run_logged(
             # A mount namespace of its own, so that what buildah mounts in that storage goes with it.
@@ -175,7 +176,7 @@ def again(plan: Mapping[str, Any]) -> None:
     checkout = find_checkout()
     inputs = Inputs(load_catalogue(checkout), default_cache())
     found = {}
-    for result in recipe.build(inputs, plan["names"], progress=Progress(sys.stderr)):
+    for result in recipe.build(inputs, plan["names"], progress=Progress(sys.stderr), lock=Path(plan["lock"])):
         found[f"image {result.name}"] = result.image_id
         found |= {f"program {name}": digest for name, digest in result.programs.items()}
     write_atomic(Path(plan["answer"]), json.dumps(found).encode())

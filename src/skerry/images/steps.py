@@ -10,7 +10,7 @@ from skerry.base import process
 from skerry.base.errors import ProcessError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 TAIL_LINES = 15
@@ -51,9 +51,19 @@ def tail(log: Path) -> str:
 
 
 @contextmanager
-def exclusive(file: Path) -> Iterator[None]:
-    """Hold a lock on `file` against other processes; waits for it; the kernel drops it when the process ends."""
+def exclusive(file: Path, *, waiting: Callable[[], object] | None = None) -> Iterator[None]:
+    """Hold a lock on `file` against other processes; the kernel drops it when the process ends.
+
+    Args:
+        file: made when it is missing, never removed.
+        waiting: called once when another process holds the lock, before waiting for it.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting is not None:
+                waiting()
+            fcntl.flock(stream, fcntl.LOCK_EX)
         yield

@@ -46,16 +46,18 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     holder = threading.Thread(target=hold)
     holder.start()
     inside.wait(5)
-    waiter = threading.Thread(target=lambda: _take(tmp_path, order))
+    waits = threading.Event()
+    waiter = threading.Thread(target=lambda: _take(tmp_path, order, waits))
     waiter.start()
+    assert waits.wait(5), "who waits is told so"
     may_leave.set()
     holder.join(5)
     waiter.join(5)
     assert order == ["first", "second"]
 
 
-def _take(folder: Path, order: list[str]) -> None:
-    with exclusive(folder / "lock"):
+def _take(folder: Path, order: list[str], waits: threading.Event) -> None:
+    with exclusive(folder / "lock", waiting=waits.set):
         order.append("second")
 
 
