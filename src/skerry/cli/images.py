@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from skerry.base import clock
 from skerry.base.errors import NotFoundError
 from skerry.base.paths import default_cache, find_checkout
 from skerry.base.progress import Progress
@@ -32,13 +33,17 @@ def _inputs() -> Inputs:
 
 @app.command("lock")
 def lock(names: Names = None) -> None:
-    """Resolve lock files anew (network): all, or the Debian packages of the named images."""
+    """Resolve lock files anew (network): all, or what belongs to the named images."""
     inputs, progress = _inputs(), Progress()
     if not names:
         with progress.step("lock Python packages"):
             pylock.relock(inputs.catalogue.checkout, inputs.cache)
     changes = debian.lock(inputs.catalogue, names or [], inputs.cache, progress=progress)
-    print("\n".join(changes) or "no Debian package changed")
+    for one in inputs.catalogue.order:
+        if one.go and (not names or one.name in names):
+            with progress.step(f"lock Go modules of {one.name}"):
+                changes += golang.lock(one.folder, inputs.cache, today=clock.now().date())
+    print("\n".join(changes) or "no Debian package and no Go module changed")
 
 
 @app.command("fetch")
