@@ -72,3 +72,8 @@ def test_it_wants_a_port_for_each_role(server: Path, tmp_path: Path) -> None:
 )
 def test_it_says_what_it_wants(server: Path, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     assert said in refusal(server, tmp_path, CONFIG, *arguments)
+
+
+def test_its_source_is_formatted() -> None:
+    gofmt = golang.toolchain(default_cache()) / "bin" / "gofmt"
+    assert process.run([gofmt, "-l", find_checkout().images / "temporal" / "server"]).stdout == ""
