@@ -44,7 +44,8 @@ def join_pools(plan: Plan, podman: Podman) -> None:
             continue
         for item in instance.attachments:
             if item.network.pool is not None and item.network.name not in container.networks:
-                podman.run(["network", "connect", f"--ip={item.address}", item.network.name, container.name])
+                words = [f"--ip={item.address}", f"--mac-address={item.mac}", item.network.name, container.name]
+                podman.run(["network", "connect", *words])
 
 
 def _same(network: Network | None, record: NetworkRecord) -> bool:

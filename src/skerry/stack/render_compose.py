@@ -113,7 +113,9 @@ def _service(instance: Instance, plan: Plan) -> dict[str, Any]:
         "stop_grace_period": f"{definition.stop_timeout_s}s",
     }
     if instance.attachments:
-        found["networks"] = {item.network.name: {"ipv4_address": item.address} for item in instance.attachments}
+        found["networks"] = {
+            item.network.name: {"ipv4_address": item.address, "mac_address": item.mac} for item in instance.attachments
+        }
     else:
         found["network_mode"] = "none"
     if definition.health:

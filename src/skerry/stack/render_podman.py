@@ -106,7 +106,7 @@ def tmpfs_mount(item: Tmpfs) -> str:
 
 
 def _network(instance: Instance, files: HostFiles) -> list[str]:
-    words = [f"--network={item.network.name}:ip={item.address}" for item in instance.attachments]
+    words = [f"--network={item.network.name}:ip={item.address},mac={item.mac}" for item in instance.attachments]
     words = words or ["--network=none"]
     words += ["--no-hosts", f"--volume={files.hosts}:/etc/hosts:ro", "--sysctl=net.ipv6.conf.all.disable_ipv6=1"]
     if instance.attachments:

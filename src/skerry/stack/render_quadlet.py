@@ -167,7 +167,7 @@ def _pool(instance: Instance) -> list[str]:
 
 
 def _network_lines(instance: Instance) -> list[str]:
-    lines = [f"Network={item.network.name}.network:ip={item.address}" for item in instance.attachments]
+    lines = [f"Network={item.network.name}.network:ip={item.address},mac={item.mac}" for item in instance.attachments]
     lines = [*lines, "DNS=127.0.0.1", "DNSSearch=."] if lines else ["Network=none"]
     lines += ["Sysctl=net.ipv6.conf.all.disable_ipv6=1"]
     for publish in instance.definition.publish:

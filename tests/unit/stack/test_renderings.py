@@ -51,7 +51,7 @@ def test_every_container_is_closed(example: Example) -> None:
 def test_a_container_has_what_its_definition_says(example: Example) -> None:
     plan = example.plan(POOL)
     store = words_of(plan.instances["store"])
-    assert "--network=skerry-front--store:ip=10.213.0.19" in store
+    assert "--network=skerry-front--store:ip=10.213.0.19,mac=02:53:0a:d5:00:13" in store
     assert "--volume=/state/files/appliance/config/store.toml:/etc/store.toml:ro" in store
     assert "--volume=skerry-store:/data:rw,nocopy" in store
     assert "--secret=skerry-store-config,type=mount,uid=2101,gid=2101,mode=0400,target=/run/secrets/config" in store
@@ -152,7 +152,8 @@ def test_compose_is_yaml_that_reads_back(example: Example) -> None:
     found: dict[str, Any] = yaml.safe_load(text)
     store = found["services"]["skerry-store"]
     assert store["command"] == ["a: b", "#c", "$$HOME", "\u00e9\n", "yes", "- x"]
-    assert store["networks"]["skerry-front--store"] == {"ipv4_address": "10.213.0.19"}
+    place = {"ipv4_address": "10.213.0.19", "mac_address": "02:53:0a:d5:00:13"}
+    assert store["networks"]["skerry-front--store"] == place
     assert found["services"]["skerry-front"]["depends_on"] == {
         "skerry-prepare": {"condition": "service_completed_successfully"}
     }
