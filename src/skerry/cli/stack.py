@@ -7,7 +7,7 @@ import re
 import sys
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ from skerry.stack.appliance import load_appliance
 from skerry.stack.plan import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from skerry.base.paths import Checkout
     from skerry.host.status import Row
@@ -40,6 +40,7 @@ TAIL_LINES = 20
 # podman follows a log until it is interrupted; the runner wants a number.
 FOLLOW_S = 7 * 86_400.0
 WELL, NOT_WELL = 0, 1
+HEALTHY = "healthy"
 YEAR_LEAST = 2000
 MOMENT = re.compile(r"(\d+-\d+-\d+T[\d:]+)(\.\d{1,6})?\d*(Z|[+-][\d:]+)")
 
@@ -143,13 +144,14 @@ def status(
     plan = at.plan()
     rows = read_status(plan, podman)
     api = ask_api(plan, at.state)
+    well = not not_well(rows) and api.get("status") == HEALTHY
     if as_json:
-        body = {"services": [row.as_dict() for row in rows], "api": api, "well": not not_well(rows)}
+        body = {"services": [row.as_dict() for row in rows], "api": api, "well": well}
         print(json.dumps(body, indent=2))
     else:
         print_table(rows)
         print_api(api)
-    raise typer.Exit(NOT_WELL if not_well(rows) else WELL)
+    raise typer.Exit(WELL if well else NOT_WELL)
 
 
 @app.command("logs")
@@ -172,7 +174,7 @@ def logs(
     podman.run(words, deadline_s=FOLLOW_S, log=sys.stdout.buffer)
 
 
-def container_of(name: str, plan: Plan, there: object) -> str:
+def container_of(name: str, plan: Plan, there: Mapping[str, object]) -> str:
     """Return the container of an instance that people name.
 
     Raises:
@@ -183,7 +185,7 @@ def container_of(name: str, plan: Plan, there: object) -> str:
     if instance is None:
         known = ", ".join(plan.instances)
         raise InvalidInputError("host.unknown_service", f"there is no service or job {name!r}", f"known: {known}")
-    if isinstance(there, dict) and instance.container not in there:
+    if instance.container not in there:
         raise NotFoundError("host.not_created", f"{name} has no container", "run `skerry stack up`")
     return instance.container
 
@@ -203,12 +205,15 @@ def print_table(rows: Sequence[Row]) -> None:
     print(f"\n{total / MIB:.0f} MiB together. " + (f"Not well: {wrong}" if wrong else "All is well."))
 
 
-def print_api(api: dict[str, object]) -> None:
-    """Print what the API says of its own connections."""
+def print_api(api: Mapping[str, Any]) -> None:
+    """Print what the API says of what it reaches: one line, and one more for each that is not well."""
     if "error" in api:
         print(f"The API: {api['error']}")
-    else:
-        print(f"The API: {json.dumps(api)}")
+        return
+    print(f"The API says it is {api.get('status', 'of no known state')}.")
+    for name, component in api.get("components", {}).items():
+        if component.get("status") != HEALTHY:
+            print(f"  {name}: {component.get('status')} ({component.get('code') or 'no code'})")
 
 
 def age_of(moment: str) -> str:

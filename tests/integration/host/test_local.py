@@ -294,6 +294,27 @@ def test_killed_anywhere_the_next_command_mends_it(small: Small, command: str) -
         assert small.podman.networks() == {}
 
 
+def test_ctrl_c_ends_at_once_while_something_is_not_well(small: Small) -> None:
+    path = "appliance/services/front.toml"
+    small.edit(
+        path, '"/etc/small/client.py", "store", "7000"]\nstart_deadline_s = 20', '"/gone"]\nstart_deadline_s = 600'
+    )
+    words = [sys.executable, "-c", DRIVER, str(small.checkout.root), str(small.state.root), small.image, "up"]
+    environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}"}  # noqa: TID251  for the child
+    child = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not rows(small)["front"].state == "unhealthy":
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=15) != 0
+    small.edit(
+        path, '"/gone"]\nstart_deadline_s = 600', '"/etc/small/client.py", "store", "7000"]\nstart_deadline_s = 20'
+    )
+    small.driver().up()
+    assert not not_well(list(rows(small).values()))
+
+
 def test_one_command_at_a_time(small: Small) -> None:
     with small.state.locked("stack up"), pytest.raises(SkerryError) as caught, small.state.locked("stack down"):
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,22 @@ def test_the_table_names_who_is_not_well(capsys: pytest.CaptureFixture[str]) -> 
     assert lines[3].strip() == "it is paused"
     assert lines[-1] == "50 MiB together. Not well: opa"
     assert [item.name for item in not_well(rows)] == ["opa"]
+
+
+@pytest.mark.parametrize(
+    ("api", "lines"),
+    [
+        ({"error": "it does not answer"}, ["The API: it does not answer"]),
+        ({"status": "healthy", "components": {"opa": {"status": "healthy"}}}, ["The API says it is healthy."]),
+        (
+            {"status": "degraded", "components": {"opa": {"status": "unhealthy", "code": "opa.unavailable"}}},
+            ["The API says it is degraded.", "  opa: unhealthy (opa.unavailable)"],
+        ),
+    ],
+)
+def test_the_apis_own_words(api: dict[str, Any], lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    stack.print_api(api)
+    assert capsys.readouterr().out.splitlines() == lines
 
 
 @pytest.mark.parametrize(
