@@ -18,7 +18,7 @@ from skerry.images import wheels
 from skerry.images.store import Store
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import datetime
     from pathlib import Path
 
     from skerry.base.paths import Checkout
@@ -46,15 +46,16 @@ LOCKS = (
     Lock("dev", "3.11", image=False),
     Lock("go", "3.11", image=True),
     Lock("litellm", wheels.PYTHON, image=True),
+    Lock("models", "3.11", image=False),
 )
 
 
-def default_cutoff() -> date:
-    """Return the newest day whose releases may be locked today."""
-    return (clock.now() - LEAST_AGE).date()
+def default_cutoff() -> datetime:
+    """Return the moment after which no release may be locked now."""
+    return clock.now() - LEAST_AGE
 
 
-def relock(checkout: Checkout, cache: Path, *, cutoff: date | None = None) -> list[Path]:
+def relock(checkout: Checkout, cache: Path, *, cutoff: datetime | None = None) -> list[Path]:
     """Resolve every lock (network) and return the files written.
 
     Raises:
@@ -65,17 +66,17 @@ def relock(checkout: Checkout, cache: Path, *, cutoff: date | None = None) -> li
     build = folder / "build.txt"
     wheels.fetch(build, cache)
     uv = wheels.program(build, cache, "uv")
-    day = cutoff or default_cutoff()
+    moment = cutoff or default_cutoff()
     written = []
     for lock in LOCKS:
-        text = compile_lock(uv, folder, lock, cutoff=day)
+        text = compile_lock(uv, folder, lock, cutoff=moment)
         written.append(text)
         if lock.image:
             written.append(choose_wheels(uv, text, cache))
     return written
 
 
-def compile_lock(uv: Path, folder: Path, lock: Lock, *, cutoff: date) -> Path:
+def compile_lock(uv: Path, folder: Path, lock: Lock, *, cutoff: datetime) -> Path:
     """Resolve one `.in` file into its `.txt`."""
     target = folder / f"{lock.name}.txt"
     arguments: list[str | Path] = [
@@ -88,7 +89,7 @@ def compile_lock(uv: Path, folder: Path, lock: Lock, *, cutoff: date) -> Path:
         "--no-build",
         "--upgrade",
     ]
-    arguments += [f"--python-version={lock.python}", f"--exclude-newer={cutoff.isoformat()}"]
+    arguments += [f"--python-version={lock.python}", f"--exclude-newer={clock.rfc3339(cutoff)}"]
     overrides = folder / f"{lock.name}.overrides"
     if overrides.is_file():
         arguments += ["--overrides", overrides]
