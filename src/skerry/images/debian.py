@@ -409,7 +409,8 @@ def make_root(catalogue: Catalogue, name: str, cache: Path, target: Path) -> Non
     ):
         run_logged(
             [
-                *("unshare", "--net", "--mount", "--", "mmdebstrap", "--mode=root", "--variant=essential"),
+                *("setpriv", "--pdeathsig", "TERM", "--", "unshare", "--net", "--mount", "--"),
+                *("mmdebstrap", "--mode=root", "--variant=essential"),
                 f"--format={'tar' if target.suffix == '.tar' else 'directory'}",
                 f"--architectures={release.architecture}",
                 "--skip=cleanup/apt,cleanup/mmdebstrap",  # the hooks remove all that apt left

@@ -19,7 +19,8 @@ from skerry.images.steps import run_logged
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-NO_NETWORK = ("unshare", "--net", "--")
+# Without a network; and told to end when we are killed, so that no build of a dead process goes on.
+ALONE = ("setpriv", "--pdeathsig", "TERM", "--", "unshare", "--net", "--")
 OWN_CONTAINER = "skerry-build-"
 AUTOMATIC_NAME = re.compile(r"-working-container(-\d+)?$")  # what buildah calls the containers of a build
 LABEL = "org.skerry.image"
@@ -48,7 +49,7 @@ def build(context: Path, *, reference: str, options: Mapping[str, str], labels: 
     """
     run_logged(
         [
-            *(*NO_NETWORK, "buildah", "build", "--isolation=chroot", "--layers=false", "--pull=never", "--no-cache"),
+            *(*ALONE, "buildah", "build", "--isolation=chroot", "--layers=false", "--pull=never", "--no-cache"),
             *("--format=oci", "--identity-label=false", "--omit-history", f"--timestamp={options['SKERRY_EPOCH']}"),
             *(f"--build-arg={key}={value}" for key, value in options.items()),
             *(f"--label={key}={value}" for key, value in labels.items()),
@@ -90,7 +91,7 @@ def build_from_root(  # noqa: PLR0913  the parts of an image, each on its own
         ],
     ]
     for step in steps:
-        run_logged([*NO_NETWORK, "buildah", *step], log=log, deadline_s=DEADLINE_S)
+        run_logged([*ALONE, "buildah", *step], log=log, deadline_s=DEADLINE_S)
 
 
 @contextmanager

@@ -40,6 +40,7 @@ PROGRAMS = {
     "buildah": "buildah",
     "dpkg-deb": "dpkg",
     "mmdebstrap": "mmdebstrap",
+    "setpriv": "util-linux",
     "unshare": "util-linux",
 }
 

@@ -123,7 +123,10 @@ def _build_again(inputs: Inputs, names: Sequence[str], folder: Path, *, number: 
     try:
         run_logged(
             # A mount namespace of its own, so that what buildah mounts in that storage goes with it.
-            ["unshare", "--net", "--mount", "--", sys.executable, "-m", "skerry.images.reproduce", json.dumps(plan)],
+            [
+                *("setpriv", "--pdeathsig", "TERM", "--", "unshare", "--net", "--mount", "--"),
+                *(sys.executable, "-m", "skerry.images.reproduce", json.dumps(plan)),
+            ],
             cwd=checkout,
             env={
                 "PYTHONPATH": str(checkout / "src"),
