@@ -24,7 +24,7 @@ from skerry.agent.completion import ModelClient
 from skerry.agent.failures import DATA_CONVERTER
 from skerry.agent.settings import load_agent_settings
 from skerry.agent.workspace import BlobCache
-from skerry.base.errors import SkerryError
+from skerry.base.errors import NotFoundError, SkerryError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,6 +54,7 @@ class AgentProcess:
         self._activities = AgentActivities(self._api, self._model, BlobCache(settings.blobs, self._api))
         self._stopping = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+        self._known: Registration | None = None
 
     async def run(self) -> None:
         """Work until `stop`; a worker whose polling breaks for good (its queue gone, say) registers anew.
@@ -74,14 +75,14 @@ class AgentProcess:
         if registration is None:
             return
         self._life = self._life or asyncio.create_task(show_life(self._settings.alive))
-        self._adopt_model(registration)
+        self._adopt(registration)
         client = await self._keep_trying("Temporal", lambda: connect(registration))
         if client is None:
             return
         worker = self._make_worker(client, registration)
         side = [
-            asyncio.create_task(self._renew_for_ever(registration, client)),
-            asyncio.create_task(self._beat_for_ever(registration)),
+            asyncio.create_task(self._renew_for_ever(client)),
+            asyncio.create_task(self._beat_for_ever()),
         ]
         log.info("worker %s polls %s", registration.worker_id, registration.task_queue)
         try:
@@ -90,7 +91,7 @@ class AgentProcess:
             for task in side:
                 task.cancel()
             await asyncio.gather(*side, return_exceptions=True)
-            await self._say_goodbye(registration)
+            await self._say_goodbye()
 
     async def _poll(self, worker: Worker) -> None:
         polling = asyncio.create_task(worker.run())
@@ -121,7 +122,8 @@ class AgentProcess:
         """Ask the process to drain and end."""
         self._stopping.set()
 
-    def _adopt_model(self, registration: Registration) -> None:
+    def _adopt(self, registration: Registration) -> None:
+        self._known = registration
         self._model.url, self._model.token = registration.litellm_url, registration.litellm_token
 
     async def _keep_trying(self, what: str, action: Callable[[], Awaitable[Any]]) -> Any:
@@ -136,29 +138,35 @@ class AgentProcess:
             pause = min(pause * 2, LONGEST_PAUSE_S)
         return None
 
-    async def _renew_for_ever(self, registration: Registration, client: Client) -> None:
-        while True:
-            await asyncio.sleep(registration.expires_in_s / 2)
-            worker_id = registration.worker_id
-            fresh = await self._keep_trying("renewal", lambda: self._api.renew(worker_id))  # noqa: B023  awaited here
+    async def _renew_for_ever(self, client: Client) -> None:
+        while self._known is not None:
+            await asyncio.sleep(self._known.expires_in_s / 2)
+            fresh = await self._keep_trying("renewal", self._renew)
             if fresh is None:
                 return
-            registration = fresh
-            self._adopt_model(registration)
-            client.api_key = registration.temporal_token
+            self._adopt(fresh)
+            client.api_key = fresh.temporal_token
 
-    async def _beat_for_ever(self, registration: Registration) -> None:
-        while True:
+    async def _renew(self) -> Registration:
+        if self._known is not None:
+            with suppress(NotFoundError):  # this worker is forgotten: it becomes a new one
+                return await self._api.renew(self._known.worker_id)
+        return await self._api.register(describe_system())
+
+    async def _beat_for_ever(self) -> None:
+        while self._known is not None:
             status = "busy" if self._activities.running else "idle"
             try:
-                await self._api.heartbeat(registration.worker_id, status=status, processed=self._activities.processed)
+                await self._api.heartbeat(self._known.worker_id, status=status, processed=self._activities.processed)
             except SkerryError as error:
                 log.warning("heartbeat: %s", error)
-            await asyncio.sleep(registration.heartbeat_s)
+            await asyncio.sleep(self._known.heartbeat_s)
 
-    async def _say_goodbye(self, registration: Registration) -> None:
+    async def _say_goodbye(self) -> None:
+        if self._known is None:
+            return
         try:
-            await self._api.disconnect(registration.worker_id)
+            await self._api.disconnect(self._known.worker_id)
         except SkerryError as error:
             log.warning("goodbye: %s", error)
 
