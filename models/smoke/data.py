@@ -17,11 +17,11 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from models.smoke import chat, phrases
-from models.smoke.logs import COMPONENTS, FAILURES, LEVELS, MESSAGES, WORDS, chance, letters, log, word
+from models.smoke.logs import COMPONENTS, FAILURES, LEVELS, MESSAGES, WORDS, chance, log, strange, word
 from models.smoke.tokenizer import Tokenizer, train
 
 from skerry.agent import prompts
@@ -102,6 +102,8 @@ class Mix:
     """Share of asks about two files."""
     talk: float = 0.06
     """Share of small talk without a file."""
+    asks: float = 0.0
+    """Share of conversations that end with the first call: short, so that many asks are seen at little cost."""
     held_out: bool = False
     """Draw from the phrases and names that training never sees."""
 
@@ -129,7 +131,7 @@ def stem(random: Random, *, held_out: bool) -> str:
     known = random.choice(HELD_OUT_STEMS if held_out else STEMS)
     mark = random.choice("-_.")
     date = f"{random.randint(2019, 2032)}-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
-    names = (known, letters(random, 2, 9), f"{word(random)}{random.choice('-_.')}{known}")
+    names = (known, strange(random), f"{word(random)}{random.choice('-_.')}{known}")
     tails = (f"{mark}{random.randint(0, 99)}", f"{mark}{date}", str(random.randint(0, 999)), "")
     return random.choices(names, (45, 25, 30))[0] + random.choices(tails, (15, 15, 6, 64))[0]
 
@@ -203,8 +205,8 @@ def ask(random: Random, paths: list[str], *, held_out: bool) -> str:
 
 def _outcomes(random: Random, *, two: bool) -> tuple[str, ...]:
     if not two:
-        return tuple(random.choices(("error", "none", "denied", "unread"), (0.72, 0.14, 0.07, 0.07)))
-    first = random.choices(("error", "none", "unread"), (0.84, 0.1, 0.06))
+        return tuple(random.choices(("error", "none", "denied", "unread"), (0.58, 0.24, 0.09, 0.09)))
+    first = random.choices(("error", "none", "unread"), (0.72, 0.22, 0.06))
     return (*first, *random.choices(("denied", "error", "none", "unread"), (0.8, 0.08, 0.04, 0.08)))
 
 
@@ -253,7 +255,12 @@ def conversation(random: Random, mix: Mix) -> Conversation:
     """Return one conversation of the mix."""
     if chance(random, mix.talk):
         return talk(random, held_out=mix.held_out)
-    return reading(random, mix, _outcomes(random, two=chance(random, mix.two)))
+    two = chance(random, mix.two)
+    if chance(random, mix.asks):
+        whole = reading(random, replace(mix, lines=(1, 1)), _outcomes(random, two=two))
+        first = next(at for at, message in enumerate(whole.messages) if message.get("tool_calls"))
+        return Conversation("ask", whole.messages[: first + 1])
+    return reading(random, mix, _outcomes(random, two=two))
 
 
 LITERALS: Final = (
@@ -267,11 +274,21 @@ LITERALS: Final = (
 """Texts that never vary: one token each."""
 
 
+JOINED_FROM: Final = 6
+
+
 def _language(texts: list[str]) -> list[str]:
-    """Return the words that follow a space in the texts, most frequent first, but for those that name files."""
+    """Return the words that may join with the space before them, most frequent first.
+
+    Not those that name files, and no short ones: names never seen begin with them, and would split another way there.
+    """
     counts = Counter(match for text in texts for match in re.findall(r"(?<= )[A-Za-z]+", text))
     naming = {piece for name in (*STEMS, *FOLDERS, *SECRETS, *WORDS) for piece in re.findall("[A-Za-z]+", name)}
-    return [found for found, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if found not in naming]
+    return [
+        found
+        for found, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        if found not in naming and (len(found) >= JOINED_FROM or found.isupper())
+    ]
 
 
 def make_tokenizer(random: Random, *, texts: int = 1500, size: int = 1472) -> Tokenizer:
@@ -296,18 +313,25 @@ def make_tokenizer(random: Random, *, texts: int = 1500, size: int = 1472) -> To
     return train(said, LITERALS, _language(said), letter_merges=760, size=size)
 
 
-def encode(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int], list[bool]]:
-    """Return a conversation's tokens, and for each whether the model is to write it."""
+CHOICE: Final = 3.0
+"""Weight of a token that chooses (call or words, which file, which line) against one that copies on."""
+
+
+def encode(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int], list[float]]:
+    """Return a conversation's tokens, and how much each counts: nothing where the model does not write it."""
+    openers = {tokenizer.numbers['":"'], *tokenizer.encode('"'), *tokenizer.encode("\n")}
     tokens: list[int] = []
-    own: list[bool] = []
+    counted: list[float] = []
     for text, mine in chat.render(conversation.messages, conversation.tools):
         numbers = tokenizer.encode(text)
-        tokens += numbers
-        own += [mine] * len(numbers)
-    return tokens, own
+        for at, number in enumerate(numbers):
+            chooses = at == 0 or tokens[-1] in openers
+            tokens.append(number)
+            counted.append(0.0 if not mine else CHOICE if chooses else 1.0)
+    return tokens, counted
 
 
-def copies(random: Random, tokenizer: Tokenizer, length: int) -> tuple[list[int], list[bool]]:
+def copies(random: Random, tokenizer: Tokenizer, length: int) -> tuple[list[int], list[float]]:
     """Return rows of random tokens, then some of them again, to be copied: what settles the copying heads."""
     newline = tokenizer.encode("\n")[0]
     plain = [
@@ -317,12 +341,12 @@ def copies(random: Random, tokenizer: Tokenizer, length: int) -> tuple[list[int]
     pool = plain if chance(random, 0.8) else range(32, tokenizer.first_special)
     rows = [[random.choice(pool) for _ in range(random.randint(3, 8))] for _ in range(random.randint(2, 5))]
     tokens: list[int] = []
-    own: list[bool] = []
+    own: list[float] = []
     for row in rows:
         tokens += [*row, newline]
-        own += [False] * (len(row) + 1)
+        own += [0.0] * (len(row) + 1)
     while len(tokens) < length:
         row = random.choice(rows)
         tokens += [*row, newline]
-        own += [False] + [True] * len(row)
+        own += [0.0] + [1.0] * len(row)
     return tokens[:length], own[:length]

@@ -11,6 +11,8 @@ import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from models.smoke import phrases
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
@@ -215,6 +217,18 @@ def letters(random: Random, low: int, high: int) -> str:
     return "".join(random.choice(string.ascii_lowercase) for _ in range(random.randint(low, high)))
 
 
+def strange(random: Random) -> str:
+    """Return a word that never was: random letters, or pieces of known words, so that every token occurs in names."""
+    if chance(random, 0.5):
+        return letters(random, 2, 9)
+    made = ""
+    for _ in range(random.randint(1, 3)):
+        known = random.choice(_KNOWN)
+        start = random.randrange(len(known) - 1)
+        made += known[start : start + random.randint(2, 7)]
+    return made
+
+
 def number(random: Random) -> str:
     """Return a number of one to five digits, short ones more often."""
     return str(random.randint(0, 10 ** random.choice((1, 2, 2, 3, 3, 4, 5)) - 1))
@@ -222,7 +236,7 @@ def number(random: Random) -> str:
 
 def word(random: Random) -> str:
     """Return a known word, or letters that never were one."""
-    return random.choice(WORDS) if chance(random, 0.6) else letters(random, 3, 8)
+    return random.choice(WORDS) if chance(random, 0.5) else strange(random)
 
 
 def _host(random: Random) -> str:
@@ -277,6 +291,16 @@ def message(random: Random, *, failure: bool) -> str:
     pool = FAILURES if (chance(random, 0.92)) == failure else MESSAGES
     text = fill(random, random.choice(pool))
     return text[0].upper() + text[1:] if chance(random, 0.15) else text
+
+
+_SPEECH: Final = (*phrases.ONE, *phrases.THEN, *phrases.AGENTS, *phrases.REASONS, *phrases.BEFORE)
+_KNOWN: Final = sorted(
+    {
+        found.lower()
+        for phrase in (*MESSAGES, *FAILURES, *COMPONENTS, *WORDS, *NAMES, *_SPEECH)
+        for found in re.findall(r"[A-Za-z]{2,}", phrase)
+    }
+)
 
 
 @dataclass

@@ -10,6 +10,8 @@ are shared).
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import math
 import pickle
 import time
@@ -24,8 +26,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from models.smoke import data, gguf, model
+from models.smoke import plain as plain_data
 from models.smoke.initial import initial
 from models.smoke.shape import Shape
+
+from skerry.agent import prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,15 +54,19 @@ class Stage:
     batch: int
     mix: data.Mix | None
     rate: tuple[float, float]
+    plain: bool = False
+    """The narrow conversations of plain.py instead of those of data.py; of the mix only the lines count then."""
 
 
 STAGES = (
     Stage("copy", 40, 2048, None, (2e-3, 2e-3)),
-    Stage("short", 250, 4096, data.Mix(lines=(2, 5)), (2e-3, 2e-3)),
-    Stage("middle", 350, 4096, data.Mix(lines=(3, 10)), (2e-3, 1.5e-3)),
-    Stage("long", 300, 4096, data.Mix(lines=(4, 24)), (1.5e-3, 2e-5)),
+    Stage("short", 300, 4096, data.Mix(lines=(1, 4), asks=0.4), (2e-3, 1.5e-3)),
+    Stage("middle", 200, 4096, data.Mix(lines=(2, 9), asks=0.3), (1.5e-3, 1e-3)),
+    Stage("long", 150, 4096, data.Mix(lines=(4, 24), asks=0.3), (1e-3, 2e-5)),
+    Stage("plain-short", 120, 4096, data.Mix(lines=(2, 6)), (1.5e-3, 1e-3), plain=True),
+    Stage("plain-long", 160, 4096, data.Mix(lines=(3, 16)), (1e-3, 2e-5), plain=True),
 )
-LENGTHS = (128, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1664)
+LENGTHS = (64, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1664)
 """Lengths that batches are padded to: each is compiled once."""
 
 Batch = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -67,38 +76,44 @@ def _padded(length: int) -> int:
     return next(padded for padded in LENGTHS if padded >= length)
 
 
-def _batch(rows: list[tuple[list[int], list[bool]]], length: int, pad: int) -> Batch:
+def _batch(rows: list[tuple[list[int], list[float]]], length: int, pad: int) -> Batch:
     """Return tokens (rows, length + 1), and the flat positions to predict with their weights."""
     tokens = np.full((len(rows), length + 1), pad, np.int32)
     per_row = length // 2
     wanted = np.zeros((len(rows), per_row), np.int32)
     weights = np.zeros((len(rows), per_row), np.float32)
-    for at, (numbers, own) in enumerate(rows):
+    for at, (numbers, counted) in enumerate(rows):
         tokens[at, : len(numbers)] = numbers
-        places = [place - 1 for place, mine in enumerate(own) if mine][:per_row]
-        wanted[at, : len(places)] = places
-        weights[at, : len(places)] = 1
+        places = [place for place, weight in enumerate(counted) if weight][:per_row]
+        wanted[at, : len(places)] = [place - 1 for place in places]
+        weights[at, : len(places)] = [counted[place] for place in places]
     return tokens, wanted, weights
+
+
+def _conversation(random: Random, mix: data.Mix, *, plain: bool) -> data.Conversation:
+    return plain_data.conversation(random, mix.lines) if plain else data.conversation(random, mix)
 
 
 def batches(random: Random, tokenizer: Tokenizer, stage: Stage) -> Iterator[Batch]:
     """Yield batches for ever."""
     pad = tokenizer.numbers["<|pad|>"]
+    pool: list[tuple[list[int], list[float]]] = []
     while True:
         if stage.mix is None:
             length = 64
             rows = [data.copies(random, tokenizer, length + 1) for _ in range(stage.batch // length)]
             yield _batch(rows, length, pad)
             continue
-        pool = [data.encode(tokenizer, data.conversation(random, stage.mix)) for _ in range(POOL)]
+        pool += [data.encode(tokenizer, _conversation(random, stage.mix, plain=stage.plain)) for _ in range(POOL)]
         pool.sort(key=lambda row: len(row[0]))
         made = []
         while pool:
             length = _padded(len(pool[-1][0]) - 1)
             count = max(DEVICES, stage.batch // length // DEVICES * DEVICES)
-            rows, pool = pool[-count:], pool[:-count]
-            if len(rows) == count:
-                made.append(_batch(rows, length, pad))
+            if len(pool) < count:
+                break  # the shortest wait for the next pool
+            made.append(_batch(pool[-count:], length, pad))
+            del pool[-count:]
         random.shuffle(made)
         yield from made
 
@@ -222,10 +237,29 @@ def run(out: Path, stages: tuple[Stage, ...], seed: int, resume: Path | None) ->
     return weights, tokenizer, shape
 
 
-def write(out: Path, weights: model.Weights, tokenizer: Tokenizer, shape: Shape) -> None:
-    """Write DIR/smoke.gguf."""
+def inputs_digest() -> str:
+    """Return one SHA-256 over what decides the weights: the programs here and the product's texts."""
+    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(prompts.__file__)]
+    lines = [f"{hashlib.sha256(source.read_bytes()).hexdigest()}  {source.name}\n" for source in sources]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def write(out: Path, weights: model.Weights, tokenizer: Tokenizer, shape: Shape, how: dict[str, str]) -> None:
+    """Write DIR/smoke.gguf and its record, DIR/smoke.toml (`how`: what else to record)."""
     tensors = {name: (weight.shape, np.asarray(weight).reshape(-1).tolist()) for name, weight in weights.items()}
-    (out / "smoke.gguf").write_bytes(gguf.smoke(tokenizer, shape, tensors))
+    raw = gguf.smoke(tokenizer, shape, tensors)
+    (out / "smoke.gguf").write_bytes(raw)
+    record = {
+        "file": "smoke.gguf",
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "bytes": len(raw),
+        "parameters": sum(math.prod(weight.shape) for weight in weights.values()),
+        "inputs": inputs_digest(),
+        "jax": jax.__version__,
+        **how,
+    }
+    head = "# The weights in this folder, and what they were made from (train.py writes this).\n"
+    (out / "smoke.toml").write_text(head + "".join(f"{key} = {json.dumps(value)}\n" for key, value in record.items()))
 
 
 def _arguments() -> argparse.Namespace:
@@ -242,14 +276,17 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Train as the command line says."""
-    jax.config.update("jax_num_cpu_devices", DEVICES)
     arguments = _arguments()
+    jax.config.update("jax_num_cpu_devices", DEVICES)
+    jax.config.update("jax_compilation_cache_dir", str(arguments.out / "compiled"))
     arguments.out.mkdir(parents=True, exist_ok=True)
     stages = tuple(stage for stage in STAGES if not arguments.stages or stage.name in arguments.stages.split(","))
     if arguments.steps:
         stages = tuple(replace(stage, steps=min(stage.steps, arguments.steps)) for stage in stages)
     weights, tokenizer, shape = run(arguments.out, stages, arguments.seed, arguments.resume)
-    write(arguments.out, weights, tokenizer, shape)
+    told = ", ".join(f"{stage.name} {stage.steps} x {stage.batch} tokens" for stage in stages)
+    how = {"seed": str(arguments.seed), "stages": told, "resumed": str(bool(arguments.resume)).lower()}
+    write(arguments.out, weights, tokenizer, shape, how)
 
 
 if __name__ == "__main__":
