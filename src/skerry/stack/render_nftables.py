@@ -6,8 +6,9 @@ bridge: inside each edge's network only the client opens connections, and only t
 are stateless (a server's answers never have SYN alone), so they need no connection tracking on bridges. Everything else
 from or to our addresses that crosses a bridge is counted and dropped. (IPv6 is off inside every container.)
 
-inet: no container opens a connection to the host; the ingress network opens none outwards; the host opens none to a
-container other than the edge (Ollama, for one, asks for no password).
+inet: no container opens a connection to the host, to the edge by way of the host's published ports, or outwards; the
+host opens none to a container other than the edge (Ollama, for one, asks for no password). Where the kernel shows
+bridged packets to this family too (br_netfilter), an edge's own traffic matches none of these rules.
 
 Source: https://wiki.nftables.org/wiki-nftables/index.php/Netfilter_hooks.
 """
@@ -80,7 +81,9 @@ def _ingress(plan: Plan) -> list[str]:
     return [
         "  chain forward {",
         f"    type filter hook forward priority {PRIORITY}; policy accept;",
-        f"    ip saddr {subnet} ct state new counter drop",
+        # By the host's published ports, which are translated before this hook; then outwards.
+        f"    ip saddr {plan.site.addresses} ip daddr {subnet} ct state new counter drop",
+        f"    ip saddr {plan.site.addresses} ip daddr != {plan.site.addresses} ct state new counter drop",
         "  }",
         "  chain output {",
         f"    type filter hook output priority {PRIORITY}; policy accept;",

@@ -1,15 +1,12 @@
-"""The small appliance, up once for all tests of a file that only look, and taken away afterwards."""
+"""The small appliance for tests that start, change and stop it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.host.small import PREFIX, Small, make_small
+from tests.integration.host.small import Small, make_small
 from tests.integration.images import built_image
-
-from skerry.base.progress import Progress
-from skerry.host import local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,4 +19,4 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     try:
         yield found
     finally:
-        local.clean(found.podman, found.state, prefix=PREFIX, progress=Progress())
+        found.clean()

@@ -15,10 +15,13 @@ from skerry.host.machine import Machine
 from skerry.host.podman import Podman, open_podman
 from skerry.host.settings import HostSettings
 from skerry.host.state import State
+from skerry.host.status import read_status
 from skerry.stack.plan import Plan, Site
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from skerry.host.status import Row
 
 PREFIX = "skerry-small"
 ADDRESSES = "10.215.0.0/16"
@@ -144,6 +147,7 @@ main = 7443
 [[publish]]
 port = {PORT}
 to = "main"
+address = "0.0.0.0"
 [[files]]
 source = "appliance/config/programs"
 target = "/etc/small"
@@ -218,6 +222,22 @@ class Small:
         text = file.read_text()
         assert old in text
         file.write_text(text.replace(old, new))
+
+    def ids(self) -> dict[str, str]:
+        """Return the ids of the containers that are there."""
+        mark = f"--filter=label=skerry.state={self.state.root}"
+        done = self.podman.run(["ps", "--all", "--format={{.Names}} {{.ID}}", mark])
+        return dict(line.split() for line in done.stdout.splitlines())
+
+    def rows(self) -> dict[str, Row]:
+        """Return what status says, by name."""
+        return {row.name: row for row in read_status(self.plan, self.podman)}
+
+    def pid(self, name: str) -> int:
+        return self.podman.containers()[self.plan.instances[name].container].pid
+
+    def down(self) -> None:
+        local.down(self.podman, self.state, prefix=PREFIX, progress=Progress())
 
     def clean(self) -> None:
         local.clean(self.podman, self.state, prefix=PREFIX, progress=Progress())

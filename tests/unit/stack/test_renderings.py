@@ -172,7 +172,8 @@ def test_the_filter_lets_each_client_in_and_nobody_else(example: Example) -> Non
     assert "ip saddr 10.213.0.18 ip daddr 10.213.0.19 tcp dport { 7000 } accept" in text
     assert text.count("tcp dport") == 2, "one line an edge"
     assert text.index("accept\n    ip saddr 10.213.0.0/16 counter drop") > 0
-    assert "ip saddr 10.213.0.0/28 ct state new counter drop" in text
+    assert "ip saddr 10.213.0.0/16 ip daddr 10.213.0.0/28 ct state new counter drop" in text
+    assert "ip saddr 10.213.0.0/16 ip daddr != 10.213.0.0/16 ct state new counter drop" in text
     assert delete_nftables("skerry").count("delete table") == 2
 
 
