@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 LOG = find_checkout().root / "examples" / "demo" / "app.log"
-ERROR_LINE = next(line for line in LOG.read_text().splitlines() if "ERROR" in line)
+ERROR_LINE = next(line[line.index("ERROR") :] for line in LOG.read_text().splitlines() if "ERROR" in line)
 PROMPT = f"What is wrong in {LOG.name}? Then read {OUTSIDE} too."
 RUN_DEADLINE_S = 60.0
 WAIT_DEADLINE_S = 30.0

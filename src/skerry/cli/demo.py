@@ -93,7 +93,8 @@ def check(transcript: Transcript, *, stored: str | None, log: Path, seconds: flo
     """
     if transcript.error or transcript.response is None:
         raise IntegrityError("demo.failed", f"the run failed: {transcript.error}", "see `skerry stack logs`")
-    wanted = [line.strip() for line in log.read_text().splitlines() if ERROR_MARK in line]
+    lines = [line.strip() for line in log.read_text().splitlines() if ERROR_MARK in line]
+    wanted = [line[line.index(ERROR_MARK) :] for line in lines]  # the time in front may be left out of a quote
     if not any(line in transcript.response for line in wanted):
         raise IntegrityError("demo.no_error_line", f"the answer does not quote {wanted}", "see the transcript above")
     denied = [one for one in transcript.decisions if not one.permitted and one.arguments.get("path") == OUTSIDE]
