@@ -124,9 +124,7 @@ class Incoming:
         self._size = 0
 
     def __enter__(self) -> Self:
-        self._stream = tempfile.NamedTemporaryFile(
-            dir=self._path.parent, prefix=".incoming-", delete=False
-        )
+        self._stream = tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=".incoming-", delete=False)
         return self
 
     def __exit__(self, *_: object) -> None:
