@@ -10,6 +10,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from tests.integration.namespaces import in_network
 
+from skerry.base import clock
 from skerry.base.process import run
 
 if TYPE_CHECKING:
@@ -43,6 +45,18 @@ class Outside:
 
     def total(self) -> int:
         return sum(self.arrivals.values())
+
+    def settled(self, least: int, *, deadline_s: float = 10.0) -> int:
+        """Return the total once it has reached `least`: arrivals are counted a moment after they are accepted.
+
+        Raises:
+            AssertionError: when it does not within `deadline_s` seconds.
+        """
+        end = clock.monotonic() + deadline_s
+        while (total := self.total()) < least:
+            assert clock.monotonic() < end, f"{total} of {least} arrived"
+            time.sleep(POLL_S)
+        return total
 
 
 @contextmanager

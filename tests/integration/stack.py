@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -47,6 +48,7 @@ PREFIX = "skerry-test"
 ADDRESSES = "10.214.0.0/16"
 COMMAND_DEADLINE_S = 600.0
 TOKEN_LIFE_S = 600
+PARALLEL = 6
 LISTEN = "0A"
 UDP_UNCONNECTED = "07"
 
@@ -58,6 +60,7 @@ class Stack:
     state: State
     podman: Podman
     _plans: dict[tuple[Pool, ...], Plan] = field(default_factory=dict)
+    _pids: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -109,9 +112,19 @@ class Stack:
         return self.instance(service).container
 
     def pid(self, service: str) -> int:
-        """Return the process id on the host of a container's first process."""
-        done = self.podman.run(["inspect", "--format={{.State.Pid}}", self.container(service)])
-        return int(done.stdout)
+        """Return the process id on the host of a container's first process; 0 when it does not run."""
+        known = self._pids.get(service)
+        if known is not None and started(known[0]) == known[1]:
+            return known[0]
+        pid = int(self.podman.run(["inspect", "--format={{.State.Pid}}", self.container(service)]).stdout)
+        self._pids[service] = (pid, started(pid))
+        return pid
+
+    def each(self, function: Callable[[str], T]) -> dict[str, T]:
+        """Return what `function` returns for each service, several at a time: most of it is waiting."""
+        names = self.services()
+        with ThreadPoolExecutor(PARALLEL) as threads:
+            return dict(zip(names, threads.map(function, names), strict=True))
 
     def pids(self, service: str) -> list[int]:
         """Return the process ids on the host of all processes in a container."""
@@ -198,6 +211,14 @@ class Stack:
         kid, sealed = self.call_from("api", look)
         host_key = parse_host_key(self.secret("host-key").encode())
         return kid, unseal(sealed, host_key, kid=kid)
+
+
+def started(pid: int) -> str:
+    """Return when a process started, in the kernel's ticks; nothing when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
 
 
 def load_plan(state: State) -> Plan:
