@@ -24,6 +24,7 @@ from skerry.images.definition import SCRATCH, load_catalogue
 from skerry.images.evidence import find_programs, parts_digest, write_sbom
 from skerry.images.inputs import BASE_ENVIRONMENT, BUILD_LOCK, REPOSITORY, Inputs, labels
 from skerry.images.steps import exclusive
+from skerry.images.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,7 +120,7 @@ def fetch(inputs: Inputs, names: Sequence[str], *, progress: Progress) -> list[s
     locks = {checkout.root / one.python for one in todo if one.python}
     if locks:
         locks.add(checkout.requirements / BUILD_LOCK)
-    for lock in sorted(locks):
+    for lock in sorted(lock for lock in locks if not _has_wheels(lock, inputs.cache)):
         with progress.step(f"fetch wheels of {lock.name}"):
             wheels.fetch(lock, inputs.cache)
     for one in todo:
@@ -127,6 +128,10 @@ def fetch(inputs: Inputs, names: Sequence[str], *, progress: Progress) -> list[s
             with progress.step(f"fetch Go modules of {one.name}"):
                 golang.fetch(one.folder, inputs.cache)
     return changes
+
+
+def _has_wheels(lock: Path, cache: Path) -> bool:
+    return all(Store(cache).has(wheel.digest) for wheel in wheels.read_wheels(lock))
 
 
 def build(inputs: Inputs, names: Sequence[str], *, progress: Progress, lock: Path = STORAGE_LOCK) -> list[Result]:
