@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from models.smoke import chat, data
+from models.smoke import chat, data, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,6 +170,14 @@ def evaluate(server: Server, count: int, seed: int, lines: tuple[int, int]) -> R
     return report
 
 
+def evaluate_plain(server: Server, count: int, seed: int, lines: tuple[int, int]) -> Report:
+    """Ask `count` questions of the narrow kind (plain.py), with values that training never saw."""
+    random, report = Random(seed), Report()  # noqa: S311 - questions, no secrets
+    for number in range(count):
+        converse(server, plain.conversation(random, lines), report, stream=number % 2 == 1)
+    return report
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base-url", required=True, help="the server's API, up to and with /v1")
@@ -182,6 +190,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--lines", type=int, nargs=2, default=(5, 24), help="fewest and most lines of a log (default: 5 24)"
     )
+    parser.add_argument("--plain", action="store_true", help="ask the narrow questions of plain.py instead")
     parser.add_argument(
         "--bar", type=float, default=0.95, help="share that must be exact, else exit status 1 (default: %(default)s)"
     )
@@ -193,9 +202,9 @@ def main() -> int:
     """Evaluate as the command line says; 0 when the bar is met."""
     arguments = _arguments()
     key = arguments.key_file.read().strip() if arguments.key_file else ""
-    report = evaluate(
-        Server(arguments.base_url, arguments.model, key), arguments.count, arguments.seed, tuple(arguments.lines)
-    )
+    server = Server(arguments.base_url, arguments.model, key)
+    questions = evaluate_plain if arguments.plain else evaluate
+    report = questions(server, arguments.count, arguments.seed, tuple(arguments.lines))
     for miss in report.misses[: arguments.misses]:
         print(json.dumps(miss, ensure_ascii=False))
     for kind, asked in sorted(report.asked.items()):

@@ -64,7 +64,7 @@ STAGES = (
     Stage("middle", 200, 4096, data.Mix(lines=(2, 9), asks=0.3), (1.5e-3, 1e-3)),
     Stage("long", 150, 4096, data.Mix(lines=(4, 24), asks=0.3), (1e-3, 2e-5)),
     Stage("plain-short", 120, 4096, data.Mix(lines=(2, 6)), (1.5e-3, 1e-3), plain=True),
-    Stage("plain-long", 160, 4096, data.Mix(lines=(3, 16)), (1e-3, 2e-5), plain=True),
+    Stage("plain-long", 200, 4096, data.Mix(lines=(3, 16)), (1.2e-3, 2e-5), plain=True),
 )
 LENGTHS = (64, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1664)
 """Lengths that batches are padded to: each is compiled once."""
