@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ROOT = Path("/var/lib/skerry/test")
+LOCK = Path("/run/lock/skerry-test.lock")
 PREFIX = "skerry-test"
 ADDRESSES = "10.214.0.0/16"
 COMMAND_DEADLINE_S = 600.0
@@ -231,16 +232,18 @@ def load_plan(state: State) -> Plan:
 @contextmanager
 def running_stack(root: Path = ROOT, *, organization: str = "test") -> Iterator[Stack]:
     """Start a stack with one organisation and one worker pool from nothing; remove it at the end."""
-    state = State(root)
-    remove(state)
-    try:
-        state.make_folders()
-        state.store_site(Site(prefix=PREFIX, addresses=ADDRESSES))
-        skerry("stack", "up", root=root)
-        skerry("bootstrap", f"--organization={organization}", "--admin-email=admin@test.example", root=root)
-        yield Stack(state, open_podman(state, read_settings()))
-    finally:
+    # Two sessions at once would take each other's stack away: the second waits for the first to end.
+    with exclusive(LOCK):
+        state = State(root)
         remove(state)
+        try:
+            state.make_folders()
+            state.store_site(Site(prefix=PREFIX, addresses=ADDRESSES))
+            skerry("stack", "up", root=root)
+            skerry("bootstrap", f"--organization={organization}", "--admin-email=admin@test.example", root=root)
+            yield Stack(state, open_podman(state, read_settings()))
+        finally:
+            remove(state)
 
 
 def remove(state: State) -> None:
