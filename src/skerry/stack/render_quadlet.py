@@ -1,7 +1,7 @@
 """A plan as Quadlet units: what systemd runs on an appliance.
 
-Contract: pure; returns file names and texts. Units go to /etc/containers/systemd, `skerry.target` and the network
-service to /etc/systemd/system. For podman 5.4 (Debian 13):
+Contract: pure; returns file names and texts. Units go to /etc/containers/systemd, `skerry.target` and the packet
+filter to /etc/systemd/system. For podman 5.4 (Debian 13):
 https://docs.podman.io/en/v5.4.2/markdown/podman-systemd.unit.5.html. Options and their reasons are those of
 render_podman.py; limits stand in [Service], where systemd applies what the host's kernel can.
 
@@ -38,7 +38,7 @@ def render_quadlet(plan: Plan, *, host_folder: str = HOST_FOLDER) -> dict[str, s
     target = plan.site.prefix
     files = {
         f"{SYSTEMD_FOLDER}/{target}.target": _target(plan),
-        f"{SYSTEMD_FOLDER}/{target}-network.service": _network_service(plan, host_folder),
+        f"{SYSTEMD_FOLDER}/{target}-filter.service": _filter_service(plan, host_folder),
         f"{host_folder.lstrip('/')}/network.nft": render_nftables(plan),
     }
     for network in plan.networks.values():
@@ -74,12 +74,12 @@ def _text(*sections: tuple[str, Sequence[str]]) -> str:
 
 def _target(plan: Plan) -> str:
     return _text(
-        ("Unit", ["Description=Skerry, the whole appliance", f"Wants={plan.site.prefix}-network.service"]),
+        ("Unit", ["Description=Skerry, the whole appliance", f"Wants={plan.site.prefix}-filter.service"]),
         ("Install", ["WantedBy=multi-user.target"]),
     )
 
 
-def _network_service(plan: Plan, host_folder: str) -> str:
+def _filter_service(plan: Plan, host_folder: str) -> str:
     target = f"{plan.site.prefix}.target"
     return _text(
         (
@@ -120,7 +120,7 @@ def _container(instance: Instance, plan: Plan, host_folder: str) -> str:
 
 
 def _unit(instance: Instance, plan: Plan) -> list[str]:
-    network = f"{plan.site.prefix}-network.service"
+    network = f"{plan.site.prefix}-filter.service"
     before = [plan.instances[name] for name in sorted(instance.definition.after)]
     services = [f"{item.container}.service" for item in before if item.definition.kind == "service"]
     jobs = [f"{item.container}.service" for item in before if item.definition.kind == "job"]
@@ -195,7 +195,8 @@ def _health(instance: Instance) -> list[str]:
     if health is None:
         return ["HealthCmd=none"]
     return [
-        # A JSON list is run as it is; text would go through a shell.
+        # A list of more than one word is run as it is; text would go through a shell. podman itself puts "CMD" before
+        # the list, and splits the text at spaces when it is there already (seen with 4.3 and 5.4).
         f"HealthCmd={_json_words(instance.health)}",
         f"HealthInterval={health.interval_s}s",
         f"HealthTimeout={health.timeout_s}s",
@@ -206,7 +207,7 @@ def _health(instance: Instance) -> list[str]:
 
 
 def _json_words(words: Sequence[str]) -> str:
-    text = json.dumps(["CMD", *words], ensure_ascii=False)
+    text = json.dumps(list(words), ensure_ascii=False)
     return text.replace("%", "%%").replace("$", "$$")
 
 

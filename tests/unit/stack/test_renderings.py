@@ -120,10 +120,10 @@ def test_quadlet_units_say_what_the_definition_says(example: Example) -> None:
     files = render_quadlet(example.plan(POOL))
     front = files["etc/containers/systemd/skerry-front.container"]
     for line in (
-        "Requires=skerry-network.service skerry-prepare.service",
-        "After=skerry-network.service skerry-prepare.service",
+        "Requires=skerry-filter.service skerry-prepare.service",
+        "After=skerry-filter.service skerry-prepare.service",
         "Notify=healthy",
-        'HealthCmd=["CMD", "front", "health"]',
+        'HealthCmd=["front", "health"]',
         "PublishPort=0.0.0.0:443:8443/tcp",
         "MemoryMax=64M",
         "CPUWeight=100",
@@ -196,5 +196,5 @@ def test_words_survive_a_shell_and_json(example: Example) -> None:
     unit = render_quadlet(plan)["etc/containers/systemd/skerry-store.container"]
     line = next(line for line in unit.splitlines() if line.startswith("HealthCmd="))
     text = line.removeprefix("HealthCmd=").replace("%%", "%").replace("$$", "$")
-    assert json.loads(text) == ["CMD", "sh", "-c", 'echo "$X" \\ %h']
+    assert json.loads(text) == ["sh", "-c", 'echo "$X" \\ %h']
     assert shlex.split(shlex.join(plan.instances["store"].health)) == ["sh", "-c", 'echo "$X" \\ %h']
