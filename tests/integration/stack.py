@@ -32,6 +32,7 @@ from skerry.host.pools import load_pools
 from skerry.host.settings import read_settings
 from skerry.host.state import State
 from skerry.images.recipe import image_reference
+from skerry.images.steps import exclusive
 from skerry.stack.appliance import load_appliance
 from skerry.stack.plan import Site
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ROOT = Path("/var/lib/skerry/test")
+LOCK = Path("/run/lock/skerry-test")
 LOCK = Path("/run/lock/skerry-test.lock")
 PREFIX = "skerry-test"
 ADDRESSES = "10.214.0.0/16"
