@@ -144,7 +144,6 @@ class Inputs:
                 raise InvalidInputError("images.no_copy", f"images/{one.name}: {path} does not exist", "mend `copies`")
         return found
 
-
     def _tools(self, one: Definition) -> list[str]:
         """Return the shared build scripts that a Containerfile calls, and those they call: no others are its inputs."""
         if one.parent == SCRATCH:
