@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ OWN_CONTAINER = "skerry-build-"
 AUTOMATIC_NAME = re.compile(r"-working-container(-\d+)?$")  # what buildah calls the containers of a build
 LABEL = "org.skerry.image"
 DEADLINE_S = 900.0
+FILES_MOST = 20_000
+PROCESSES_MOST = 32_768
 
 
 def stored_images() -> dict[str, str]:
@@ -32,6 +35,16 @@ def stored_images() -> dict[str, str]:
     said = process.run(["buildah", "images", "--json", "--no-trunc", "--filter", f"label={LABEL}"]).stdout
     found = json.loads(said or "[]") or []
     return {name: image["id"].removeprefix("sha256:") for image in found for name in image.get("names") or []}
+
+
+def limits() -> list[str]:
+    """Return options that keep build steps within our own limits: buildah's default raises them, which not every root may.
+
+    buildah lowers itself to its defaults first, so more than those is a raise again (common's default: 32768 processes).
+    """
+    files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], FILES_MOST)
+    processes = min(resource.getrlimit(resource.RLIMIT_NPROC)[1], PROCESSES_MOST)
+    return [f"--ulimit=nofile={files}:{files}", f"--ulimit=nproc={processes}:{processes}"]
 
 
 def build(context: Path, *, reference: str, options: Mapping[str, str], labels: Mapping[str, str], log: Path) -> None:
@@ -50,6 +63,7 @@ def build(context: Path, *, reference: str, options: Mapping[str, str], labels: 
     run_logged(
         [
             *(*ALONE, "buildah", "build", "--isolation=chroot", "--layers=false", "--pull=never", "--no-cache"),
+            *limits(),
             *("--format=oci", "--identity-label=false", "--omit-history", f"--timestamp={options['SKERRY_EPOCH']}"),
             *(f"--build-arg={key}={value}" for key, value in options.items()),
             *(f"--label={key}={value}" for key, value in labels.items()),
