@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from tests.integration.images import built_image
+from tests.integration.built import built_image
 from tests.integration.postgres import free_port
 
 from skerry.base import clock

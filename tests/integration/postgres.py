@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psycopg
-from tests.integration.images import built_image
+from tests.integration.built import built_image
 
 from skerry import database
 from skerry.base import clock

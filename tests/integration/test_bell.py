@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from redis.asyncio import Redis
-from tests.integration.images import built_image
+from tests.integration.built import built_image
 from tests.integration.postgres import free_port
 
 from skerry.base.process import run

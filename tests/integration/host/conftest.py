@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.integration.built import built_image
 from tests.integration.host.small import Small, make_small
-from tests.integration.images import built_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+LOCK = Path("/run/lock/skerry-small.lock")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def alone() -> Iterator[None]:
+    """Wait for another session's small appliance: both would have the same names and addresses."""
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.integration.built import built_image
 from tests.integration.host.small import PORT, PREFIX, Small, make_small
-from tests.integration.images import built_image
 from tests.integration.namespaces import in_network, network_of
 from tests.integration.sink import HOST, OUTSIDE, outside_world
 
