@@ -25,6 +25,7 @@ MODULES: Final = {"system": "skerry.system_worker", AGENT_CHILD: "skerry.agent.p
 ALIVE: Final = Path("/tmp/skerry/alive")  # noqa: S108  the container's own tmpfs
 SILENCE_S: Final = 20.0
 USAGE: Final = 2
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 10.0
 STEADY_S: Final = 30.0
@@ -49,7 +50,7 @@ class Keeper:
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the child's exit status then."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             signal.signal(number, self._stop)
         pause = FIRST_PAUSE_S
         while True:
@@ -63,9 +64,7 @@ class Keeper:
 
     def _run_child(self) -> int:
         """Run the child to its end, burying whatever else ends; return its exit status, negative for a signal."""
-        self._child = os.fork()
-        if self._child == 0:
-            os.execv(self._command[0], self._command)  # noqa: S606  our own program, with our own environment
+        self._begin_child()
         if self._stopping:  # told between two children
             self._pass_on()
         while True:
@@ -73,6 +72,18 @@ class Keeper:
             if ended == self._child:
                 self._child = 0
                 return os.waitstatus_to_exitcode(status)
+
+    def _begin_child(self) -> None:
+        # Held back meanwhile, so that no signal meets a child that is still us.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        child = os.fork()
+        if child == 0:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+            os.execv(self._command[0], self._command)  # noqa: S606  our own program, with our own environment
+        self._child = child
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
