@@ -38,9 +38,9 @@ def stored_images() -> dict[str, str]:
 
 
 def limits() -> list[str]:
-    """Return options that keep build steps within our own limits: buildah's default raises them, which not every root may.
+    """Return options that keep build steps within our own limits; buildah's default raises them, which not all may.
 
-    buildah lowers itself to its defaults first, so more than those is a raise again (common's default: 32768 processes).
+    buildah first lowers itself to its defaults (32768 processes): more than those would be a raise again.
     """
     files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], FILES_MOST)
     processes = min(resource.getrlimit(resource.RLIMIT_NPROC)[1], PROCESSES_MOST)
