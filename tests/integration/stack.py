@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ROOT = Path("/var/lib/skerry/test")
-LOCK = Path("/run/lock/skerry-test")
 LOCK = Path("/run/lock/skerry-test.lock")
 PREFIX = "skerry-test"
 ADDRESSES = "10.214.0.0/16"
