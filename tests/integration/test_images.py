@@ -16,12 +16,14 @@ from skerry.base.process import run
 from skerry.images import engine, recipe
 from skerry.images.definition import Definition, load_catalogue
 from skerry.images.inputs import Inputs
+from skerry.stack.appliance import load_appliance
 
 pytestmark = pytest.mark.integration
 
 CHECKOUT = find_checkout(Path(__file__))
 INPUTS = Inputs(load_catalogue(CHECKOUT), default_cache())
 IMAGES = list(INPUTS.catalogue.images)
+SERVED = {item.image for item in load_appliance(CHECKOUT).definitions.values()}
 LOCK = tomllib.loads(CHECKOUT.digests_lock.read_text())
 
 
@@ -34,7 +36,7 @@ def record_of(one: Definition) -> recipe.Result:
 @pytest.mark.parametrize("one", IMAGES, ids=lambda one: one.name)
 def test_user_and_labels(one: Definition) -> None:
     config = engine.inspect(INPUTS.reference(one.name))["config"]
-    if one.parent != "scratch":
+    if one.name in SERVED:  # the others are only stood upon
         uid = config["User"].split(":")[0]
         assert uid.isdigit()
         assert int(uid) > 0
