@@ -46,14 +46,16 @@ test: ## Everything that CI runs: images, gates, unit and integration tests
 	@$(STAGE) tools 300 -- $(MAKE) --no-print-directory tools
 	@$(STAGE) images 1080 -- $(MAKE) --no-print-directory images
 	@$(STAGE) gates-and-unit 300 -- $(MAKE) --no-print-directory gates unit
-	@$(STAGE) integration 1200 -- $(MAKE) --no-print-directory integration
+	@$(STAGE) integration 1500 -- $(MAKE) --no-print-directory integration
 	@$(STAGE) --summary
 gates: ## Linters, types, import contracts, policies
 	@scripts/gates
 unit: ## Unit tests
 	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/unit
+# Two sessions: the first starts and stops a small appliance of its own, and one host runs one stack at a time.
 integration: images ## Tests on the real containers
-	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/integration
+	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/integration/host
+	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/integration --ignore=tests/integration/host
 bench: images ## Print the figures with the machine described
 	@PYTHONPATH=src $(VENV)/bin/python -m tests.bench
 fmt: ## Format Python and Rego

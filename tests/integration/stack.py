@@ -22,6 +22,7 @@ import jwt
 import psycopg
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.integration.namespaces import in_network, network_of
+from tests.integration.strays import remove_strays
 
 from skerry.auth.keys import parse_host_key, unseal
 from skerry.base.paths import find_checkout
@@ -237,6 +238,7 @@ def running_stack(root: Path = ROOT, *, organization: str = "test") -> Iterator[
     with exclusive(LOCK):
         state = State(root)
         remove(state)
+        remove_strays()
         try:
             state.make_folders()
             state.store_site(Site(prefix=PREFIX, addresses=ADDRESSES))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.integration.built import built_image
 from tests.integration.host.small import Small, make_small
+from tests.integration.strays import SMALL_ROOTS, remove_strays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ def alone() -> Iterator[None]:
     """Wait for another session's small appliance: both would have the same names and addresses."""
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        remove_strays(SMALL_ROOTS)
         yield
 
 
