@@ -17,7 +17,7 @@ OWN_ADDRESSES = "10.214."
 
 
 def remove_strays(roots: tuple[str, ...] = ALL_ROOTS) -> None:
-    """Remove what earlier test sessions left of stacks in `roots`; the caller's lock says that none of them is in use."""
+    """Remove what earlier test sessions left of stacks in `roots`; the caller holds the lock that says none is used."""
     listed = json.loads(run(["podman", "ps", "--all", "--format=json"]).stdout or "[]") or []
     for item in listed:
         if (item.get("Labels") or {}).get(LABEL_STATE, "").startswith(roots):
