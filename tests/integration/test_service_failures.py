@@ -139,6 +139,39 @@ def test_one_that_is_killed_comes_back_by_itself(stack: Stack, service: str) -> 
     assert others(stack, service) == before
 
 
+def pool_worker(stack: Stack) -> str:
+    """Return the name of the instance that serves the test's worker pool."""
+    (found,) = set(stack.services()) - set(stack.services(pools=False))
+    return found
+
+
+def test_a_pools_worker_that_is_away_is_named_and_comes_back(stack: Stack) -> None:
+    worker = pool_worker(stack)
+    before = others(stack, worker)
+    for harm, mend in ((pause, unpause), (stop, lambda stack, _: stack.command("stack", "up"))):
+        harm(stack, worker)
+        try:
+            assert unwell(stack) == {worker}
+        finally:
+            mend(stack, worker)
+        well_again(stack)
+    assert others(stack, worker) == before
+
+
+def test_a_pools_worker_that_is_killed_comes_back_by_itself(stack: Stack) -> None:
+    worker = pool_worker(stack)
+    before = others(stack, worker)
+    keeper = stack.pid(worker)
+    children = [pid for pid in stack.pids(worker) if pid != keeper]
+    assert children
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: bool(set(stack.pids(worker)) - {keeper, *children}), deadline_s=30)
+    well_again(stack)
+    assert stack.pid(worker) == keeper
+    assert others(stack, worker) == before
+
+
 def test_status_names_what_is_away_also_when_the_api_is(stack: Stack) -> None:
     stop(stack, "api")
     try:
