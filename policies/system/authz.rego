@@ -5,7 +5,6 @@
 #   needs the query token; everything that reads or changes policies and data needs the management token; health
 #   needs none. Tokens are in data.tokens, which comes from a secret of the host.
 # scope: package
-# schemas: []
 package system.authz
 
 default allow := false
