@@ -124,9 +124,11 @@ class ModelClient:
                 if reply.is_error:
                     await reply.aread()
                     raise _refusal(reply)
-                async for line in reply.aiter_lines():
-                    if text := collector.take(line):
-                        await say(text)
+                lines = Lines()
+                async for piece in reply.aiter_bytes():
+                    for line in lines.take(piece):
+                        if text := collector.take(line):
+                            await say(text)
         except httpx.ConnectError as error:
             raise unreachable("LiteLLM", error) from error
         except httpx.HTTPError as error:
@@ -153,6 +155,18 @@ def _refusal(reply: httpx.Response) -> Exception:
     if reply.status_code == httpx.codes.TOO_MANY_REQUESTS or reply.is_server_error:
         return UnavailableError("model.failed", f"LiteLLM answered {reply.status_code}")
     return InvalidInputError("model.refused", f"LiteLLM answered {reply.status_code}", "see LiteLLM's log")
+
+
+class Lines:
+    """Parts a stream at line feeds only: JSON may hold U+0085 and U+2028 as they are, where httpx would part too."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def take(self, piece: bytes) -> list[str]:
+        """Return the lines that `piece` completes, without their ends."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        return [line.decode(errors="replace").removesuffix("\r") for line in lines]
 
 
 class Collector:

@@ -14,6 +14,7 @@ from skerry.agent.completion import (
     CALLS_LIMIT,
     Answer,
     Collector,
+    Lines,
     ModelClient,
     parse_arguments,
     render_messages,
@@ -119,6 +120,14 @@ def test_cut_arguments_stay_as_they_were_written() -> None:
     assert answer.calls[0].arguments == '{"path": "app.l'
 
 
+def test_lines_end_at_line_feeds_only() -> None:
+    lines = Lines()
+    whole = 'data: "a\u2028b\u0085ü"\r\n\ndata: 1\nrest'.encode()
+    parts = [line for n in range(len(whole)) for line in lines.take(whole[n : n + 1])]
+    assert parts == ['data: "a\u2028b\u0085ü"', "", "data: 1"]
+    assert lines.take(b"\n") == ["rest"]
+
+
 def test_too_many_calls_are_cut() -> None:
     lines = [call("{}", name="read_file", index=n, identifier=f"c{n}") for n in range(CALLS_LIMIT + 5)]
     assert len(collect(*lines, "data: [DONE]").calls) == CALLS_LIMIT
@@ -214,6 +223,12 @@ def test_the_request_and_what_is_said_on() -> None:
     assert seen[0].headers["authorization"] == "Bearer secret"
     assert body["tools"] == [prompts.READ_FILE]
     assert (body["stream"], body["max_tokens"], body["temperature"]) == (True, 64, 0.0)
+
+
+def test_a_separator_of_lines_inside_the_text_is_text() -> None:
+    lines = ['data: {"choices": [{"delta": {"content": "a\u2028b\u0085c"}}]}', "data: [DONE]"]
+    answer, _ = asyncio.run(ask(serve(200, lines, []), make_turn(Message("user", "hi"))))
+    assert answer.content == "a\u2028b\u0085c"
 
 
 def test_without_tools_none_are_offered() -> None:
