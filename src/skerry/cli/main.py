@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from skerry import __version__
-from skerry.cli import bootstrap, demo, errors, images, run, stack
+from skerry.cli import bootstrap, demo, errors, images, models, run, stack
 
 app = typer.Typer(
     help="Skerry: an AI-agent control plane in a box.",
@@ -39,6 +39,7 @@ def root(
 app.add_typer(stack.app, name="stack")
 app.add_typer(images.app, name="images")
 app.add_typer(bootstrap.workers, name="workers")
+app.add_typer(models.app, name="models")
 app.command("bootstrap")(bootstrap.bootstrap)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
