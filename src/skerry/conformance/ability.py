@@ -17,6 +17,7 @@ from skerry.agent.completion import parse_arguments
 from skerry.conformance import offers
 from skerry.conformance.case import Ask, Case, Subject, assistant, called, every, system, tool_result, user
 from skerry.conformance.checks import CALLS, LENGTH, STOP, came, ended, missed, told_calls
+from skerry.conformance.protocol import FIRST_ID
 from skerry.conformance.reply import quote
 from skerry.conformance.texts import find_call, find_chat_mark, unreadable
 
@@ -355,7 +356,7 @@ def _missing(maker: _Maker) -> tuple[Case, ...]:
 
 
 def _after(ask: str, name: str, arguments: Mapping[str, Any], text: str) -> tuple[Message, ...]:
-    return (user(ask), called(("call_1", name, json.dumps(arguments))), tool_result("call_1", text))
+    return (user(ask), called((FIRST_ID, name, json.dumps(arguments))), tool_result(FIRST_ID, text))
 
 
 def _result(maker: _Maker) -> tuple[Case, ...]:

@@ -75,7 +75,8 @@ def _tools(by_id: Mapping[str, Result], results: Sequence[Result]) -> str:
     ):
         said = quote(offered.replies[0].error)
         return (
-            f"the server's chat template for this model has no part for tools: requests with tools are refused ({said})"
+            f"the server refuses requests with tools for this model: its chat template has no part for them,"
+            f" or calls are switched off ({said})"
         )
     failed = [result for result in results if not result.passed]
     unparsed = [(result.case.id, text) for result in failed if (text := _call_in_text(result))]

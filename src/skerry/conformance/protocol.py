@@ -55,6 +55,8 @@ UNICODE: Final = user("Grüße! Что это? 漢字かな 🦀👩‍🚀 של
 WEATHER_ASK: Final = user("What is the weather in Oslo now?")
 TOOLS: Final = (offers.WEATHER, offers.NOTE)
 NAMES: Final = frozenset(map(name_of, TOOLS))
+FIRST_ID, SECOND_ID = "call00001", "call00002"
+"""Nine letters and digits: templates of the Mistral family take no other ids."""
 PIECES_FROM_TOKENS: Final = 8
 """An answer of so many tokens has time to come in pieces."""
 STOP_CHARS: Final = 3
@@ -270,17 +272,29 @@ def _in_pieces(replies: tuple[Reply, ...]) -> Verdict:
 def _errors() -> tuple[Case, ...]:
     lasting = Ask((HELLO,))
 
-    def case(name: str, wants: str, ask: Ask) -> Case:
+    def case(name: str, wants: str, ask: Ask, test: Test = refused, *, counts: bool = True) -> Case:
+        steps = (ask, lasting)
         return _case(
-            f"errors.{name}", wants, (ask, lasting), lambda replies: judge(refused(replies[0]) or came(replies[1]))
+            f"errors.{name}", wants, steps, lambda replies: judge(test(replies[0]) or came(replies[1])), counts=counts
         )
 
+    unknown, odd = {"model": "skerry/no-such-model"}, {"temperature": "hot"}
     return (
-        case("model", "an unknown model is refused", Ask((HELLO,), settings={"model": "skerry/no-such-model"})),
         case("json", "a body that is no JSON is refused", Ask(body=b'{"model": "x", "messages": [')),
-        case("messages", "a request without messages is refused", Ask(())),
         case("type", "messages that are no list are refused", Ask(settings={"messages": "Hello"})),
-        case("value", "a temperature that is no number is refused", Ask((HELLO,), settings={"temperature": "hot"})),
+        case("messages", "a request without messages is refused or answered, and harms nobody", Ask(()), lives),
+        case(
+            "model",
+            "an unknown model is refused (servers of one model take any name)",
+            Ask((HELLO,), settings=unknown),
+            counts=False,
+        ),
+        case(
+            "value",
+            "a temperature that is no number is refused (some servers take their own instead)",
+            Ask((HELLO,), settings=odd),
+            counts=False,
+        ),
     )
 
 
@@ -364,15 +378,16 @@ def _tools() -> tuple[Case, ...]:
         ),
         _case(
             "tools.cut_history",
-            "an earlier call whose arguments are cut is taken or refused",
+            "an earlier call whose arguments are cut is taken or refused (the product does not send it)",
             (
                 Ask(
-                    (WEATHER_ASK, called(("call_1", "get_weather", '{"city": "Os')), tool_result("call_1", "Error")),
+                    (WEATHER_ASK, called((FIRST_ID, "get_weather", '{"city": "Os')), tool_result(FIRST_ID, "Error")),
                     TOOLS,
                 ),
                 bare,
             ),
             lambda replies: judge(lives(replies[0]) or came(replies[1])),
+            counts=False,
         ),
         _case(
             "tools.cut_call",
@@ -393,9 +408,9 @@ def _tools() -> tuple[Case, ...]:
 def _history(text: str) -> Ask:
     """Return a conversation in which two tools were called at once, with their results."""
     calls = called(
-        ("call_1", "get_weather", json.dumps({"city": "Oslo"})), ("call_2", "write_note", json.dumps({"text": "Oslo"}))
+        (FIRST_ID, "get_weather", json.dumps({"city": "Oslo"})), (SECOND_ID, "write_note", json.dumps({"text": "Oslo"}))
     )
-    return Ask((WEATHER_ASK, calls, tool_result("call_1", text), tool_result("call_2", "kept")), TOOLS)
+    return Ask((WEATHER_ASK, calls, tool_result(FIRST_ID, text), tool_result(SECOND_ID, "kept")), TOOLS)
 
 
 def _parsed(replies: tuple[Reply, ...]) -> Verdict:

@@ -36,7 +36,7 @@ def test_a_good_model_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_bad_one_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(Simulator(clever, frozenset({"tools_refused"}))) as url:
         assert main.main(words(url)) == 1
-        assert "has no part for tools" in capsys.readouterr().out
+        assert "its chat template has no part for them" in capsys.readouterr().out
         assert main.main(words(url, "--level", "chat")) == 0
 
 

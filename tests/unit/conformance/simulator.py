@@ -91,7 +91,8 @@ class Simulator:
         if body.get("model") != MODEL or self.has("model_gone"):
             return (404, "no such model")
         if not isinstance(messages, list) or not messages:
-            return None if self.has("lenient") else (400, "messages must be a list with an entry")
+            told = (500, "nothing to do") if self.has("empty_500") else (400, "messages must be a list with an entry")
+            return None if self.has("lenient") else told
         if not isinstance(body.get("temperature", 0), int | float):
             return None if self.has("lenient") else (400, "temperature must be a number")
         if body.get("tools") and self.has("tools_refused"):

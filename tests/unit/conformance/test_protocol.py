@@ -65,7 +65,7 @@ def test_a_key_is_sent() -> None:
         ("one_piece", "stream.pieces", "in pieces; got 1 piece"),
         ("hang_up_fatal", "stream.hang_up", "the runner has gone"),
         ("lenient", "errors.json", "a refusal with status 4xx; got no call"),
-        ("lenient", "errors.messages", "a refusal with status 4xx"),
+        ("empty_500", "errors.messages", 'status 500: "nothing to do"'),
         ("lenient", "errors.type", "a refusal with status 4xx"),
         ("lenient", "errors.value", "a refusal with status 4xx"),
         ("errors_text", "errors.model", "a JSON object with the error's message; got status 404, text/plain"),
