@@ -20,6 +20,8 @@ from skerry.llm.tokens import Caller, KeySet, read_keys, verify
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 OTHER = ec.generate_private_key(ec.SECP256R1())
+LIFE_S = 3600
+"""Tokens are minted when tests are collected: they live longer than the slowest run."""
 
 
 def jwk(key: ec.EllipticCurvePrivateKey, key_id: str, **over: Any) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def mint(key: Any = KEY, *, algorithm: str = "ES256", kid: str | None = "one", *
         "aud": "litellm",
         "sub": "worker",
         "iat": now,
-        "exp": now + 60,
+        "exp": now + LIFE_S,
         "jti": "token-1",
         "organization": "acme",
         "organization_uuid": "0190c0de-0000-7000-8000-000000000001",
@@ -102,7 +104,7 @@ async def test_an_execution_is_optional() -> None:
         (mint(organization=None), "llm.refused_token"),
         (mint(organization=""), "llm.refused_token"),
         (mint(organization_uuid=7), "llm.refused_token"),
-        (mint(nbf=int(time.time()) + 600), "llm.refused_token"),
+        (mint(nbf=int(time.time()) + LIFE_S), "llm.refused_token"),
     ],
 )
 async def test_refusals(token: str, code: str) -> None:
