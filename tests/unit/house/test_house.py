@@ -11,6 +11,7 @@ import pytest
 
 from skerry import __version__
 from skerry.base.process import run
+from skerry.host.preflight import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE_LINES = 600
@@ -96,6 +97,12 @@ def test_scripts_are_short() -> None:
     assert scripts
     for path in scripts:
         assert len(path.read_text().splitlines()) <= 40, f"{path.name}: a script is a verb, logic goes to src/skerry"
+
+
+def test_make_tools_installs_all_that_the_stack_asks_for() -> None:
+    text = (ROOT / "scripts/tools").read_text()
+    words = {word for group in re.findall(r"need\+?=\(([^)]*)\)", text) for word in group.split()}
+    assert {package for _, package in PROGRAMS} | {"netavark", "aardvark-dns", "crun", "runc"} <= words
 
 
 def test_the_version_is_written_alike_everywhere() -> None:
