@@ -57,7 +57,7 @@ class Result:
         inputs: digest of what it was made from.
         sbom: its CycloneDX document.
         parts: digest of what the SBOM's licences were judged by.
-        unlocked: made with replacements of lost packages, or on a parent that was.
+        unlocked: made with replacements of lost packages (its own, its compiler's), or on a parent that was.
         programs: digest of each Go program in it, by `name/program`.
         seconds: time the build took, rounded up.
     """
@@ -277,8 +277,18 @@ def _build_one(inputs: Inputs, one: Definition, *, progress: Progress) -> Result
 
 
 def is_unlocked(inputs: Inputs, name: str) -> bool:
-    """Say whether an image, or an image it stands on, is made with replacements of lost packages."""
-    return any(debian.is_unlocked(one, inputs.cache) for one in inputs.catalogue.lineage(name))
+    """Say whether an image, one it stands on, or a compiler of theirs is made with replacements of lost packages."""
+    lineage = inputs.catalogue.lineage(name)
+    return any(debian.is_unlocked(one, inputs.cache) or unlocked_programs(inputs, one) for one in lineage)
+
+
+def unlocked_programs(inputs: Inputs, one: Definition) -> set[str]:
+    """Return an image's Go programs, as `image/program`, made by another C compiler or headers than locked."""
+    linked = {f"{one.name}/{program.output}" for program in one.go if program.cgo}
+    if not linked:
+        return set()
+    roots = inputs.catalogue.lineage(debian.BUILDROOT)
+    return linked if any(debian.is_unlocked(root, inputs.cache) for root in roots) else set()
 
 
 def _make_image(inputs: Inputs, one: Definition, reference: str) -> None:

@@ -89,8 +89,9 @@ def _known(inputs: Inputs, names: Sequence[str]) -> dict[str, dict[str, str]]:
         record = recipe.read_record(inputs, name)
         if record is not None:
             found.setdefault(f"image {name}", {})["this machine"] = record.image_id
+    replaced = {program for name in names for program in recipe.unlocked_programs(inputs, inputs.catalogue.get(name))}
     for program, digest in programs.items():
-        if program.split("/")[0] in names:
+        if program.split("/")[0] in names and program not in replaced:
             found.setdefault(f"program {program}", {})["digests.lock"] = digest
     return found
 
