@@ -26,7 +26,9 @@ smoke-model: tools ## Train the small language model anew (about 40 minutes)
 
 ##@ Running
 .PHONY: up down status logs clean demo
-up: images ## Build what is missing, start everything, print where things are
+up: tools ## Check the host, build what is missing, start everything, print where things are
+	@$(SKERRY) stack check
+	@$(MAKE) --no-print-directory images
 	@$(SKERRY) stack up
 down: ## Stop everything; data stays
 	@$(SKERRY) stack down

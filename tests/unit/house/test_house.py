@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from skerry import __version__
 from skerry.base.process import run
-from skerry.host.preflight import PROGRAMS
+from skerry.host import preflight
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE_LINES = 600
@@ -92,6 +93,21 @@ def test_readme_commands_exist() -> None:
         assert used is not None
 
 
+def test_readme_asks_for_what_is_checked() -> None:
+    text = (ROOT / "README.md").read_text()
+    room = (
+        preflight.STATE_FREE_MIB + preflight.IMAGES_FREE_MIB + preflight.BUILD_CACHE_MIB + preflight.BUILD_STORAGE_MIB
+    )
+    assert f"{preflight.BUILD_MEMORY_MIB / 1024:g} GiB of memory free" in text
+    assert f"{math.ceil(room / 1024)} GiB of disk" in text
+
+
+def test_the_host_is_checked_before_anything_is_built() -> None:
+    steps = run(["make", "-C", ROOT, "--dry-run", "up"]).stdout
+    order = [steps.index(word) for word in ("scripts/tools", "stack check", "images build", "stack up")]
+    assert order == sorted(order)
+
+
 def test_scripts_are_short() -> None:
     scripts = [path for path in (ROOT / "scripts").iterdir() if path.is_file()]
     assert scripts
@@ -102,7 +118,7 @@ def test_scripts_are_short() -> None:
 def test_make_tools_installs_all_that_the_stack_asks_for() -> None:
     text = (ROOT / "scripts/tools").read_text()
     words = {word for group in re.findall(r"need\+?=\(([^)]*)\)", text) for word in group.split()}
-    assert {package for _, package in PROGRAMS} | {"netavark", "aardvark-dns", "crun", "runc"} <= words
+    assert {package for _, package in preflight.PROGRAMS} | {"netavark", "aardvark-dns", "crun", "runc"} <= words
 
 
 def test_the_version_is_written_alike_everywhere() -> None:
