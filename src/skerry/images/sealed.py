@@ -1,9 +1,10 @@
 """Run one program where it can see only what it was given: named folders in a fresh root, no network.
 
 Contract: the root is a tmpfs of a private mount namespace, so nothing of it outlives the program and no shared folder
-is written to. A folder is read-only unless it is marked writable. The environment is exactly what is passed. Paths
-inside never depend on paths outside, which is what makes two builds in two places give the same bytes.
-Source: mount_namespaces(7), network_namespaces(7), unshare(1), mount(8) ("bind mount operation").
+is written to. No process of it outlives the one that asked for it, not even when that is killed. A folder is read-only
+unless it is marked writable. The environment is exactly what is passed. Paths inside never depend on paths outside,
+which is what makes two builds in two places give the same bytes.
+Source: mount_namespaces(7), pid_namespaces(7), network_namespaces(7), unshare(1), mount(8) ("bind mount operation").
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def run_sealed(  # noqa: PLR0913  what it sees, what it is told, where it starts
 
     Raises:
         ProcessError: `images.step_failed` with the end of its output, `process.deadline`.
-        PreconditionError: `process.missing_program` (unshare).
+        PreconditionError: `process.missing_program` (setpriv).
     """
     with tempfile.TemporaryDirectory(prefix="skerry-sealed.") as empty:
         plan = {
@@ -72,7 +73,9 @@ def run_sealed(  # noqa: PLR0913  what it sees, what it is told, where it starts
         }
         run_logged(
             [
-                *("unshare", "--mount", "--net", "--propagation", "private", "--"),
+                # When we are killed, so is unshare, its child, and with that one the whole process namespace.
+                *("setpriv", "--pdeathsig", "KILL", "--"),
+                *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"),
                 *(sys.executable, "-m", __name__, json.dumps(plan)),
             ],
             log=log,
