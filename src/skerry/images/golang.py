@@ -30,7 +30,7 @@ from skerry.images import debian, digests, wheels
 from skerry.images.debian import MIN_AGE_DAYS
 from skerry.images.definition import Definition, GoBinary, load_catalogue, read_definition
 from skerry.images.sealed import Bind, run_sealed
-from skerry.images.steps import exclusive, run_logged
+from skerry.images.steps import exclusive, run_logged, scratch
 from skerry.images.store import Store
 
 if TYPE_CHECKING:
@@ -134,16 +134,16 @@ def lock(component: Path, cache: Path, *, today: date) -> list[str]:
     """
     wheels.fetch(_toolchain_lock(), cache)
     before = _requirements(component)
-    with tempfile.TemporaryDirectory() as folder:
-        _copy_sources(component, Path(folder))
+    with scratch("skerry-golang.") as folder:
+        _copy_sources(component, folder)
         environment = {**_fetch_environment(cache, cgo=True), "GOFLAGS": "-mod=mod"}
         go = toolchain(cache) / "bin" / "go"
         log = cache / "log" / f"go-lock-{component.name}.log"
-        run_logged([go, "mod", "tidy"], cwd=Path(folder), log=log, env=environment, deadline_s=FETCH_DEADLINE_S)
-        said = process.run([go, "list", "-m", "-json", "all"], cwd=Path(folder), env=environment).stdout
+        run_logged([go, "mod", "tidy"], cwd=folder, log=log, env=environment, deadline_s=FETCH_DEADLINE_S)
+        said = process.run([go, "list", "-m", "-json", "all"], cwd=folder, env=environment).stdout
         _check_ages(component, said, today)
         for name in ("go.mod", "go.sum"):
-            write_atomic(component / name, (Path(folder) / name).read_bytes())
+            write_atomic(component / name, (folder / name).read_bytes())
     after = _requirements(component)
     return [
         f"{component.name}: {module} {before.get(module, 'absent')} -> {after.get(module, 'absent')}"
@@ -189,8 +189,7 @@ def fetch(component: Path, cache: Path) -> bool:
     )
     if marker.is_file() and module_cache(cache).is_dir():
         return False
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder)
+    with scratch("skerry-golang.") as source:
         _copy_sources(component, source)
         for cgo in (False, True):
             packages = [one.package for one in definition.go if one.cgo == cgo]
@@ -267,18 +266,10 @@ def build(component: Path, cache: Path, *, buildroot: Path | None = None, fresh:
     definition = read_definition(component / "image.toml")
     with exclusive(cache / "go" / f"{component.name}.lock"):
         if fresh or not target.is_dir():
-            _remove_leftovers(component, cache)
             with _becoming(target, name=f"building.{component.name}") as building:
                 _compile_all(definition, cache, building, buildroot=buildroot, fresh=fresh)
             _remove_old(definition, cache)
     return target
-
-
-def _remove_leftovers(component: Path, cache: Path) -> None:
-    # We hold the component's lock: whatever is half made was left by a build that was killed.
-    for kind in ("building", "work"):
-        for left in (cache / "go").glob(f"{kind}.{component.name}.*"):
-            shutil.rmtree(left)
 
 
 def _remove_old(definition: Definition, cache: Path) -> None:
@@ -323,8 +314,7 @@ def lock_digests(component: Path, built: Path) -> bool:
 
 def _compile_all(definition: Definition, cache: Path, out: Path, *, buildroot: Path | None, fresh: bool) -> None:
     gocache = cache / "gocache"
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"work.{definition.name}.") as folder:
-        work = Path(folder)
+    with scratch(f"work.{definition.name}.", parent=out.parent) as work:
         for name in ("source", "scratch", "empty"):
             (work / name).mkdir()
         _copy_sources(definition.folder, work / "source")
@@ -433,8 +423,13 @@ def _copy_sources(component: Path, into: Path) -> None:
 
 @contextmanager
 def _becoming(target: Path, *, name: str) -> Iterator[Path]:
-    """Give an empty folder that takes the name `target` when all went well and vanishes otherwise."""
+    """Give an empty folder that takes the name `target` when all went well and vanishes otherwise.
+
+    Hold the lock that belongs to `name`: whatever of it is half made was left by a process that was killed.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f"{name}.*"):
+        shutil.rmtree(left)
     building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{name}."))
     try:
         yield building

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from skerry.images.context import make_context
 from skerry.images.definition import SCRATCH, load_catalogue
 from skerry.images.evidence import find_programs, parts_digest, write_sbom
 from skerry.images.inputs import BASE_ENVIRONMENT, BUILD_LOCK, REPOSITORY, Inputs, labels
-from skerry.images.steps import exclusive
+from skerry.images.steps import exclusive, scratch
 from skerry.images.store import Store
 
 if TYPE_CHECKING:
@@ -294,9 +293,9 @@ def unlocked_programs(inputs: Inputs, one: Definition) -> set[str]:
 def _make_image(inputs: Inputs, one: Definition, reference: str) -> None:
     release = inputs.catalogue.release
     log = inputs.cache / "log" / f"image-{one.name}.log"
-    with tempfile.TemporaryDirectory(dir=_contexts(inputs.cache), prefix=f"{one.name}.") as folder:
+    with scratch(f"{one.name}.", parent=_contexts(inputs.cache)) as folder:
         if one.parent == SCRATCH:
-            root = Path(folder) / "root.tar"
+            root = folder / "root.tar"
             debian.make_root(inputs.catalogue, one.name, inputs.cache, root)
             engine.build_from_root(
                 root,
@@ -308,14 +307,14 @@ def _make_image(inputs: Inputs, one: Definition, reference: str) -> None:
                 log=log,
             )
             return
-        make_context(inputs, one, Path(folder))
+        make_context(inputs, one, folder)
         options = {
             "SKERRY_PARENT": inputs.reference(one.parent),
             "SKERRY_UID": str(inputs.catalogue.uid(one)),
             "SKERRY_VERSION": one.version,
             "SKERRY_EPOCH": str(release.epoch),
         }
-        engine.build(Path(folder), reference=reference, options=options, labels=labels(one), log=log)
+        engine.build(folder, reference=reference, options=options, labels=labels(one), log=log)
 
 
 def _contexts(cache: Path) -> Path:

@@ -12,13 +12,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skerry.base import process
-from skerry.images.steps import run_logged
+from skerry.images.steps import run_logged, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,13 +61,13 @@ def run_sealed(  # noqa: PLR0913  what it sees, what it is told, where it starts
         ProcessError: `images.step_failed` with the end of its output, `process.deadline`.
         PreconditionError: `process.missing_program` (setpriv).
     """
-    with tempfile.TemporaryDirectory(prefix="skerry-sealed.") as empty:
+    with scratch("skerry-sealed.") as empty:
         plan = {
             "arguments": list(arguments),
             "binds": [{**asdict(bind), "source": str(bind.source.resolve())} for bind in binds],
             "env": dict(env),
             "cwd": cwd,
-            "place": empty,
+            "place": str(empty),
             "root": None if root is None else str(root.resolve()),
         }
         run_logged(
