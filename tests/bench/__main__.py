@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from tests.integration.changed import build_changed, changed_checkout
 from tests.integration.stack import ROOT, Stack, running_stack, skerry
 
 from skerry.base import clock
@@ -25,6 +26,7 @@ from skerry.base.progress import Progress
 from skerry.images import recipe, sizes
 from skerry.images.definition import load_catalogue
 from skerry.images.inputs import Inputs
+from skerry.images.steps import scratch
 
 MB, MIB = 1_000_000, 1 << 20
 SETTLE_S = 20.0
@@ -71,6 +73,14 @@ def bench_images() -> list[Figure]:
     return figures
 
 
+def bench_change() -> Figure:
+    """One Python file changed: the image that holds it, built anew by its last layer."""
+    with scratch("skerry-bench.") as folder, changed_checkout(folder, "src/skerry/agents/service.py") as changed:
+        start = clock.monotonic()
+        build_changed(changed, "control-plane")
+        return Figure("images build, one Python file changed", clock.monotonic() - start, "s", 60)
+
+
 def bench_memory(stack: Stack) -> list[Figure]:
     """Proportional set size by service, idle, after the stack has settled."""
     run(["sleep", str(SETTLE_S)])
@@ -115,7 +125,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
     print("\n".join(describe_machine()), flush=True)
-    figures = bench_images()
+    figures = [*bench_images(), bench_change()]
     start = clock.monotonic()
     with running_stack(organization="bench") as stack:
         figures.append(Figure("from nothing to an enrolled worker, images built", clock.monotonic() - start, "s"))

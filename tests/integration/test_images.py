@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from tests.integration.changed import build_changed, changed_checkout
 
 from skerry.base.errors import ProcessError
 from skerry.base.paths import default_cache, find_checkout
@@ -80,6 +81,30 @@ def test_unchanged_input_builds_nothing() -> None:
     )
     after = {one.name: (record_of(one), engine.stored_images()[INPUTS.reference(one.name)]) for one in IMAGES}
     assert after == before
+
+
+def layers_of(reference: str) -> list[str]:
+    found: list[str] = engine.inspect(reference)["rootfs"]["diff_ids"]
+    return found
+
+
+def test_a_changed_file_makes_one_layer_anew(tmp_path: Path) -> None:
+    with changed_checkout(tmp_path, "src/skerry/agents/service.py") as changed:
+        assert different(changed) == ["control-plane"]
+        build_changed(changed, "control-plane")
+        before, after = (layers_of(one.reference("control-plane")) for one in (INPUTS, changed))
+    assert before[:-1] == after[:-1]
+    assert before[-1] != after[-1]
+
+
+def test_a_changed_file_of_base_is_in_both_images_of_ours(tmp_path: Path) -> None:
+    with changed_checkout(tmp_path, "src/skerry/base/clock.py") as changed:
+        assert different(changed) == ["control-plane", "litellm"]
+
+
+def different(changed: Inputs) -> list[str]:
+    """Return the images whose inputs are others than here."""
+    return [one.name for one in IMAGES if changed.digest(one.name) != INPUTS.digest(one.name)]
 
 
 def test_a_build_step_that_wants_the_network_fails(tmp_path: Path) -> None:
