@@ -74,25 +74,6 @@ def test_no_registry_host_and_no_machine_path_is_committed() -> None:
     assert not found
 
 
-def test_make_help_names_every_target() -> None:
-    text = (ROOT / "Makefile").read_text()
-    phony = {name for line in re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE) for name in line.split()}
-    described = set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE))
-    assert phony == described
-
-
-def test_readme_commands_exist() -> None:
-    """Every `make X` in the documents is a target; every script they name is there."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
-    for document in documents:
-        text = document.read_text()
-        used = {word for line in re.findall(r"(?:^|`| )make ([a-z][a-z -]*)", text) for word in line.split()[:1]}
-        code = set(re.findall(r"`make ([a-z-]+)`", text)) | set(re.findall(r"^    make ([a-z-]+)", text, re.MULTILINE))
-        assert code <= targets, f"{document.name}: {sorted(code - targets)}"
-        assert used is not None
-
-
 def test_readme_asks_for_what_is_checked() -> None:
     text = (ROOT / "README.md").read_text()
     room = (
