@@ -255,11 +255,15 @@ def _build_one(inputs: Inputs, one: Definition, *, progress: Progress) -> Result
         if reference not in engine.stored_images():
             _make_image(inputs, one, reference)
         image_id = engine.stored_images()[reference]
-        _check_user(inputs, one, reference)
         sbom = record_folder(inputs.cache, one.name) / f"{inputs.digest(one.name)}.cdx.json"
-        with engine.mounted(reference, name=one.name) as root:
-            write_sbom(inputs, one, root=root, image_id=image_id, target=sbom)
-            programs = {f"{one.name}/{file.name}": sha256_file(file) for file in find_programs(inputs, one, root)}
+        try:
+            _check_user(inputs, one, reference)
+            with engine.mounted(reference, name=one.name) as root:
+                write_sbom(inputs, one, root=root, image_id=image_id, target=sbom)
+                programs = {f"{one.name}/{file.name}": sha256_file(file) for file in find_programs(inputs, one, root)}
+        except IntegrityError:
+            engine.remove_image(reference)  # nobody shall start what was refused
+            raise
     result = Result(
         name=one.name,
         reference=reference,
@@ -329,7 +333,6 @@ def _check_user(inputs: Inputs, one: Definition, reference: str) -> None:
     uid = inputs.catalogue.uid(one)
     found = engine.inspect(reference).get("config", {}).get("User", "")
     if uid != 0 and found != str(uid):
-        engine.remove_image(reference)
         raise IntegrityError(
             "images.wrong_user",
             f"images/{one.name} runs as {found or 'root'!r}, release.toml says {uid}",
