@@ -170,8 +170,8 @@ def effective_lock(definition: Definition, cache: Path) -> Lock:
             f"images/{definition.name}/debs.lock answers another request than image.toml makes",
             f"run: skerry images lock {definition.name}",
         )
-    replacement = _replacement_file(lock, definition, cache)
-    return read_lock(replacement) if replacement.is_file() else lock
+    file = _replacement_file(lock, definition, cache)
+    return read_lock(file) if file.is_file() else lock
 
 
 def check_layers(catalogue: Catalogue, definitions: Sequence[Definition], cache: Path) -> None:
@@ -193,7 +193,15 @@ def check_layers(catalogue: Catalogue, definitions: Sequence[Definition], cache:
 
 def is_unlocked(definition: Definition, cache: Path) -> bool:
     """Say whether this machine builds a definition from replacements of lost packages."""
-    return bool(definition.debs) and _replacement_file(read_lock(lock_file(definition)), definition, cache).is_file()
+    return replacement(definition, cache) is not None
+
+
+def replacement(definition: Definition, cache: Path) -> Path | None:
+    """Return the lock that stands for a definition's own on this machine, where packages were lost."""
+    if not definition.debs:
+        return None
+    file = _replacement_file(read_lock(lock_file(definition)), definition, cache)
+    return file if file.is_file() else None
 
 
 def _replacement_file(lock: Lock, definition: Definition, cache: Path) -> Path:

@@ -29,6 +29,7 @@ from skerry.base.paths import find_checkout, write_atomic
 from skerry.images import debian, digests, wheels
 from skerry.images.debian import MIN_AGE_DAYS
 from skerry.images.definition import Definition, GoBinary, load_catalogue, read_definition
+from skerry.images.parts import escape_module
 from skerry.images.sealed import Bind, run_sealed
 from skerry.images.steps import exclusive, run_logged, scratch
 from skerry.images.store import Store
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 # Part of every result's identity: raise it when the way programs are built changes their bytes.
 RECIPE = 1
+# Part of the identity of what was fetched: raise it when the way modules are noted down changes.
+FETCH_RECIPE = 2
+MODULE_LINE = "{{with .Module}}{{with or .Replace .}}module {{.Path}} {{.Version}}{{end}}{{end}}"
+MODULE_SAID = re.compile(r"^module (\S+ v\S+)$", re.MULTILINE)
 BUILD_DEADLINE_S = 3600.0  # Ollama takes 5 minutes on two free cores, half an hour on busy ones
 FETCH_DEADLINE_S = 1200.0
 REQUIREMENT = re.compile(r"^(?:require )?\t?(\S+) (v\S+)(?: // indirect)?$", re.MULTILINE)
@@ -181,31 +186,62 @@ def fetch(component: Path, cache: Path) -> bool:
     """
     wheels.fetch(_toolchain_lock(), cache)
     definition = read_definition(component / "image.toml")
-    marker = (
-        cache
-        / "go"
-        / "fetched"
-        / digest_of([_files(component), [vars(one) for one in definition.go], locked_toolchain().version])
-    )
-    if marker.is_file() and module_cache(cache).is_dir():
+    marker = fetched_marker(component, cache)
+    if marker.is_file() and all(place.is_file() for place in _archives(marker, cache)):
         return False
+    modules: set[str] = set()
     with scratch("skerry-golang.") as source:
         _copy_sources(component, source)
         for cgo in (False, True):
             packages = [one.package for one in definition.go if one.cgo == cgo]
             if packages:
-                _fetch_modules(packages, source, cache, cgo=cgo)
-    write_atomic(marker, b"")
+                modules |= _fetch_modules(packages, source, cache, cgo=cgo)
+    write_atomic(marker, "".join(f"{module}\n" for module in sorted(modules)).encode())
     return True
 
 
-def _fetch_modules(packages: list[str], source: Path, cache: Path, *, cgo: bool) -> None:
+def fetched_marker(component: Path, cache: Path) -> Path:
+    """Return the file that says that a component's modules were fetched: a line `module version` for each."""
+    programs = [vars(one) for one in read_definition(component / "image.toml").go]
+    name = digest_of([FETCH_RECIPE, _files(component), programs, locked_toolchain().version])
+    return cache / "go" / "fetched" / name
+
+
+def archives(component: Path, cache: Path) -> list[Path]:
+    """Return where the archives of all modules lie that a component's programs are compiled from.
+
+    Raises:
+        NotFoundError: `golang.not_fetched`.
+    """
+    marker = fetched_marker(component, cache)
+    if not marker.is_file():
+        raise _not_fetched(component)
+    return _archives(marker, cache)
+
+
+def _archives(marker: Path, cache: Path) -> list[Path]:
+    modules = [line.split(" ") for line in marker.read_text().splitlines()]
+    return [
+        module_cache(cache) / "cache/download" / escape_module(module) / "@v" / f"{escape_module(version)}.zip"
+        for module, version in modules
+    ]
+
+
+def _fetch_modules(packages: list[str], source: Path, cache: Path, *, cgo: bool) -> set[str]:
+    log = cache / "log" / "go-fetch.log"
     run_logged(
-        [toolchain(cache) / "bin" / "go", "list", "-deps", *packages],
+        [toolchain(cache) / "bin" / "go", "list", "-deps", "-f", MODULE_LINE, *packages],
         cwd=source,
-        log=cache / "log" / "go-fetch.log",
+        log=log,
         env=_fetch_environment(cache, cgo=cgo),
         deadline_s=FETCH_DEADLINE_S,
+    )
+    return set(MODULE_SAID.findall(log.read_text()))
+
+
+def _not_fetched(component: Path) -> NotFoundError:
+    return NotFoundError(
+        "golang.not_fetched", f"the modules of {component.name} are not here", "run: skerry images fetch"
     )
 
 
@@ -260,9 +296,7 @@ def build(component: Path, cache: Path, *, buildroot: Path | None = None, fresh:
     if target.is_dir() and not fresh:
         return target
     if not module_cache(cache).is_dir():
-        raise NotFoundError(
-            "golang.not_fetched", f"the modules of {component.name} are not here", "run: skerry images fetch"
-        )
+        raise _not_fetched(component)
     definition = read_definition(component / "image.toml")
     with exclusive(cache / "go" / f"{component.name}.lock"):
         if fresh or not target.is_dir():
