@@ -103,6 +103,16 @@ def test_every_path_that_is_named_exists() -> None:
     assert gone == []
 
 
+def test_every_decision_is_listed_by_its_title() -> None:
+    folder = ROOT / "docs/decisions"
+    pages = sorted(folder.glob("[0-9]*.md"))
+    titles = [page.read_text().partition("\n")[0].removeprefix("# ") for page in pages]
+    assert [title[:4] for title in titles] == [page.name[:4] for page in pages]
+    listed = re.findall(r"^- \[(\d{4})\]\((.+)\) (.+)$", (folder / "README.md").read_text(), re.MULTILINE)
+    assert listed == [(title[:4], page.name, title[5:]) for title, page in zip(titles, pages, strict=True)]
+    assert len({title[:4] for title in titles}) == len(titles)
+
+
 def test_make_help_tells_of_every_target() -> None:
     phony = {name for line in re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE) for name in line.split()}
     assert phony == set(TARGETS)
