@@ -60,7 +60,7 @@ unit: ## Unit tests
 integration: images ## Tests on the real containers
 	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/integration/host
 	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/integration --ignore=tests/integration/host
-bench: images ## Print the figures with the machine described
-	@PYTHONPATH=src $(VENV)/bin/python -m tests.bench
+bench: images ## Print the figures with the machine described (BENCH=--cold: also of a start from nothing)
+	@PYTHONPATH=src $(VENV)/bin/python -m tests.bench $(BENCH)
 fmt: ## Format Python and Rego
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
