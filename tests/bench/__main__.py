@@ -122,7 +122,7 @@ def bench_cold() -> Figure:
 def make_up(variables: dict[str, str]) -> None:
     """Run `make up`; what it says goes where our own progress goes."""
     sys.stderr.flush()
-    words = ["make", "-C", find_checkout().root, "--no-print-directory", "up"]
+    words = ["make", "-C", str(find_checkout().root), "--no-print-directory", "up"]
     done = run(words, env=variables, check=False, deadline_s=COLD_DEADLINE_S, log=sys.stderr.buffer)
     if done.status != 0:
         sys.exit(f"make up ended with {done.status}")
