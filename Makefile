@@ -10,7 +10,7 @@ help: ## Say what each target does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' Makefile
 
 ##@ Building
-.PHONY: help tools lock images inputs reproduce smoke-model
+.PHONY: help tools lock images inputs import reproduce smoke-model
 tools: ## Install what this machine lacks (Debian packages), saying so
 	@scripts/tools
 lock: tools ## Resolve every lock file anew (Python, Go, Debian packages)
@@ -19,6 +19,8 @@ images: tools ## Fetch by digest, then build every image without network; unchan
 	@$(SKERRY) images build
 inputs: tools ## Export every locked input as one file: inputs.tar
 	@$(SKERRY) images inputs export inputs.tar
+import: ## Take the inputs of inputs.tar in, on a machine without a network that has the tools and the environment
+	@$(SKERRY) images inputs import inputs.tar
 reproduce: tools ## Build every image twice from nothing, in different folders, and compare
 	@$(SKERRY) images reproduce
 smoke-model: tools ## Train the small language model anew (about 40 minutes)
@@ -26,7 +28,9 @@ smoke-model: tools ## Train the small language model anew (about 40 minutes)
 
 ##@ Running
 .PHONY: up down status logs clean demo
-up: images ## Build what is missing, start everything, print where things are
+up: tools ## Check the host, build what is missing, start everything, print where things are
+	@$(SKERRY) stack check
+	@$(MAKE) --no-print-directory images
 	@$(SKERRY) stack up
 down: ## Stop everything; data stays
 	@$(SKERRY) stack down
@@ -56,7 +60,7 @@ unit: ## Unit tests
 integration: images ## Tests on the real containers
 	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/integration/host
 	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/integration --ignore=tests/integration/host
-bench: images ## Print the figures with the machine described
-	@PYTHONPATH=src $(VENV)/bin/python -m tests.bench
+bench: images ## Print the figures with the machine described (BENCH=--cold: also of a start from nothing)
+	@PYTHONPATH=src $(VENV)/bin/python -m tests.bench $(BENCH)
 fmt: ## Format Python and Rego
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .

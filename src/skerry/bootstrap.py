@@ -25,7 +25,7 @@ from skerry.environments import service as environments
 from skerry.kit import logs
 from skerry.kit.db import Database
 from skerry.kit.settings import load_settings
-from skerry.organizations import namespaces, repository
+from skerry.organizations import namespaces
 from skerry.organizations import service as organizations
 from skerry.users import service as users
 
@@ -77,7 +77,7 @@ async def make_organization(house: House, *, slug: str, email: str, queue: str, 
     organization_id = organization["organization_id"]
     namespace_made = await namespaces.ensure_namespace(house.temporal, organization_id)
     async with house.database.tenant_transaction(organization_id) as session:
-        await repository.set_namespace_ready(session, organization_id)
+        await organizations.note_namespace(session, organization_id)
         rows = await make_rows(house, session, organization, email=email, queue=queue, new_key=new_key)
     return {
         "organization": {"id": str(organization_id), "slug": slug, "made": made},

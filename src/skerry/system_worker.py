@@ -31,7 +31,6 @@ from skerry.auth.temporal import TemporalDoor
 from skerry.auth.tokens import Issuer
 from skerry.base import clock
 from skerry.base.errors import SkerryError
-from skerry.executions import repository as executions
 from skerry.executions import service
 from skerry.executions.activities import ExecutionActivities
 from skerry.executions.workflows import CONTROL_QUEUE, WORKFLOW, AgentExecutionWorkflow, AgentRun
@@ -227,7 +226,7 @@ class SystemWorker:
         """Keep pollers where executions are open, for ever."""
         while True:
             async with self._database.platform_transaction("namespaces") as session:
-                wanted = await executions.open_organizations(session)
+                wanted = await service.open_organizations(session)
             await self._workers.reconcile(wanted)
             await asyncio.sleep(RECONCILE_S)
 

@@ -19,6 +19,7 @@ from skerry import bootstrap
 from skerry.auth.service import issue_pool_key, issue_user_key, revoke
 from skerry.auth.tokens import Subject
 from skerry.base import clock
+from skerry.base.errors import SkerryError
 from skerry.kit.ids import new_id
 from skerry.organizations import service as organizations
 from skerry.users import repository as users
@@ -428,7 +429,7 @@ def test_bootstrap_without_temporal_is_one_error_and_makes_no_key(site: Site) ->
     async def go(house: bootstrap.House) -> None:
         await bootstrap.make_organization(house, slug="initech", email="ada@initech.test", queue="q", new_key=False)
 
-    with pytest.raises(bootstrap.SkerryError) as caught:
+    with pytest.raises(SkerryError) as caught:
         inside(site.server, go)
     assert caught.value.code == "temporal.unavailable"
     with site.server.connect("postgres", "postgres-superuser") as connection:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.images.checkouts import make_checkout
@@ -132,6 +133,28 @@ def test_an_image_runs_as_its_own_number_or_is_not_kept(workshop: Workshop, end:
         workshop.build()
     assert raised.value.code == "images.wrong_user"
     assert workshop.inputs.reference("leaf") not in engine.stored_images()
+
+
+BARE = "opt/x/lib/python3.13/site-packages/bare-1.dist-info"
+
+
+def test_an_image_with_a_part_without_licence_is_not_kept(workshop: Workshop) -> None:
+    write = f"RUN mkdir -p /{BARE} && printf 'Name: bare\\nVersion: 1\\n{{}}' > /{BARE}/METADATA\n"
+    workshop.write(write.format(""))
+    with pytest.raises(IntegrityError) as raised:
+        workshop.build()
+    assert raised.value.code == "sbom.no_licence"
+    assert "pypi bare 1" in raised.value.message
+    assert recipe.read_record(workshop.inputs, "leaf") is None
+    assert workshop.inputs.reference("leaf") not in engine.stored_images()
+    workshop.write(write.format("License-Expression: MIT\\n"))
+    [part] = [one for one in components(workshop.build()["leaf"]) if one["name"] == "bare"]
+    assert part["licenses"] == [{"license": {"id": "MIT"}}]
+
+
+def components(result: recipe.Result) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(Path(result.sbom).read_text())["components"]
+    return found
 
 
 def test_a_build_that_was_killed_leaves_nothing_once_built_again(workshop: Workshop) -> None:

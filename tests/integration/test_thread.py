@@ -153,7 +153,8 @@ def test_an_upload_lies_in_the_object_store_under_its_organisation(
             region="us-east-1",
         )
         found = [item.object_name for item in store.list_objects("skerry", recursive=True)]
-        return dict(reversed(str(name).split("/files/")) for name in found)
+        pairs = (str(name).split("/files/") for name in found)
+        return {file: owner for owner, file in pairs}
 
     found = stack.call_from("api", owners_by_file)
     owners = in_database(stack, lambda one: one.execute("select organization_id from skerry.organizations").fetchall())

@@ -1,7 +1,7 @@
 """Progress that a person can watch and a log can keep: a line when a step starts, one with its time at its end.
 
-On a terminal the running step is redrawn once a second; elsewhere (CI, a pipe) each step is printed once, as
-plain lines.
+On a terminal the running step is redrawn once a second; elsewhere (CI, a pipe) there are plain lines, one more each
+half minute while a step goes on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REDRAW_S = 1.0
+REMIND_S = 30.0
 
 
 class Progress:
@@ -45,25 +46,26 @@ class Progress:
                 self._stream.write(f"  .. {name}\n")
                 self._stream.flush()
         stop = threading.Event()
-        ticker = threading.Thread(target=self._tick, args=(stop,), daemon=True) if self._live else None
-        if ticker is not None:
-            ticker.start()
+        ticker = threading.Thread(target=self._tick, args=(stop, name, start), daemon=True)
+        ticker.start()
         outcome = "failed"
         try:
             yield
             outcome = "ok"
         finally:
             stop.set()
-            if ticker is not None:
-                ticker.join()
+            ticker.join()
             with self._lock:
                 self._running.pop(name, None)
                 self._clear()
                 self._stream.write(f"  {outcome:<6} {name}  {clock.monotonic() - start:.1f} s\n")
                 self._stream.flush()
 
-    def _tick(self, stop: threading.Event) -> None:
-        while not stop.wait(REDRAW_S):
+    def _tick(self, stop: threading.Event, name: str, start: float) -> None:
+        while not stop.wait(REDRAW_S if self._live else REMIND_S):
+            if not self._live:
+                self.say(f"  .. {name}  {clock.monotonic() - start:.0f} s")
+                continue
             with self._lock:
                 self._clear()
                 text = ", ".join(f"{name} {clock.monotonic() - start:.0f} s" for name, start in self._running.items())

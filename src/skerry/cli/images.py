@@ -116,18 +116,21 @@ def show_tool(
 
 
 @inputs_app.command("export")
-def export_inputs(file: Annotated[Path, typer.Argument(help="The tar file to write.")]) -> None:
+def export_inputs(file: Annotated[Path, typer.Argument(help="The tar file to write.")], names: Names = None) -> None:
     """Write every locked input into one file; the same locks give the same bytes."""
     inputs, progress = _inputs(), Progress()
-    recipe.fetch(inputs, [], progress=progress)
+    recipe.fetch(inputs, names or [], progress=progress)
     with progress.step(f"export to {file}"):
-        count = carry.export_inputs(inputs, file.absolute())
+        count = carry.export_inputs(inputs, file.absolute(), names or [])
     print(f"{count} files, {file.stat().st_size / MIB:.0f} MiB: {file}")
 
 
 @inputs_app.command("import")
 def import_inputs(file: Annotated[Path, typer.Argument(help="What `export` wrote.")]) -> None:
-    """Read exported inputs into the store, so that a machine without a network can build."""
+    """Read exported inputs into the store, so that a machine without a network can build.
+
+    Besides these it needs what `make tools` installs, and the environment that scripts/venv makes.
+    """
     with Progress().step(f"import {file}"):
         count = carry.import_inputs(default_cache(), file)
     print(f"{count} new files")

@@ -13,7 +13,7 @@ import typer
 
 from skerry.base import clock
 from skerry.base.errors import InvalidInputError, NotFoundError
-from skerry.base.paths import find_checkout
+from skerry.base.paths import default_cache, find_checkout
 from skerry.base.progress import Progress
 from skerry.host import local, preflight
 from skerry.host.edge import copy_ca, urls_of
@@ -22,6 +22,8 @@ from skerry.host.podman import Podman, open_podman
 from skerry.host.settings import read_settings
 from skerry.host.state import State
 from skerry.host.status import ask_api, not_well, read_status
+from skerry.images.definition import load_catalogue
+from skerry.images.inputs import Inputs
 from skerry.images.recipe import image_reference
 from skerry.stack.appliance import load_appliance
 from skerry.stack.plan import Site
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from skerry.host.status import Row
     from skerry.stack.plan import Plan
 
-app = typer.Typer(help="Run everything on this host: up, down, status, logs, clean.", no_args_is_help=True)
+app = typer.Typer(help="Run everything on this host: check, up, down, status, logs, clean.", no_args_is_help=True)
 
 MIB = 1 << 20
 TAIL_LINES = 20
@@ -76,6 +78,21 @@ class Here:
 def here() -> Here:
     """Return what commands need, from where this code lies and what the environment says."""
     return Here(find_checkout(), State(read_settings().state_root), Machine(), Progress())
+
+
+@app.command("check")
+def check() -> None:
+    """Say what is in the way of building and starting everything; nothing is changed, nothing is started."""
+    at = here()
+    podman = at.podman()
+    with at.progress.step("checks before building"):
+        inputs = Inputs(load_catalogue(at.checkout), default_cache())
+        images, stored = inputs.catalogue.images, podman.image_ids()
+        missing = [one for one in images if inputs.reference(one.name) not in stored]
+        build = preflight.Build(inputs.cache, share=len(missing) / len(images), compiles=any(one.go for one in missing))
+        findings = preflight.check_host(at.plan(), podman, at.state, machine=at.machine, build=build)
+    if findings:
+        raise preflight.PreflightError(findings)
 
 
 @app.command("up")

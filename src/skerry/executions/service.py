@@ -203,6 +203,11 @@ async def finish(session: WriteSession, organization_id: UUID, execution_id: UUI
     await events.append(session, run, [_end(run, code=code, response=response, usage=usage)])
 
 
+async def open_organizations(session: ReadSession) -> set[UUID]:
+    """Return the organisations with an execution that has not ended. Needs a platform transaction."""
+    return await repository.open_organizations(session)
+
+
 def _end(run: RunKey, *, code: str, response: str | None, usage: dict[str, int]) -> Event:
     execution_id = str(run.execution_id)
     if code:

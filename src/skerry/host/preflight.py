@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base import process
@@ -22,7 +23,6 @@ from skerry.host.ports import listener_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from skerry.host.machine import Machine
     from skerry.host.podman import Podman
@@ -30,9 +30,13 @@ if TYPE_CHECKING:
     from skerry.stack.plan import Plan
 
 MIB = 1 << 20
-STATE_FREE_MIB = 2048
+STATE_FREE_MIB = 256
 IMAGES_FREE_MIB = 4096
 MEMORY_FREE_MIB = 2560
+# What building every image takes besides; measured 10 GiB of cache and 1 GiB of storage at the end, more meanwhile.
+BUILD_CACHE_MIB = 14_336
+BUILD_STORAGE_MIB = 4096
+BUILD_MEMORY_MIB = 6144
 PODMAN_LEAST = (4, 3)
 SHOWN = 3
 INSTALL_DEADLINE_S = 900.0
@@ -40,6 +44,8 @@ INSTALL_DEADLINE_S = 900.0
 # Program and Debian's package of it: the containers, their watcher, and the packet filter (ours, and podman's).
 PROGRAMS = (("podman", "podman"), ("conmon", "conmon"), ("nft", "nftables"), ("iptables", "iptables"))
 NETAVARK = ("/usr/lib/podman/netavark", "/usr/libexec/podman/netavark")
+# Debian's netavark calls iptables up to 1.12; 1.12.1-8 and later (Debian 13) write nftables' rules themselves.
+NETAVARK_NFTABLES = (1, 13)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,21 @@ class Finding:
     code: str
     message: str
     hint: str
+
+
+@dataclass(frozen=True)
+class Build:
+    """What is to be built before the stack can start.
+
+    Args:
+        cache: where fetched parts and compiled programs go.
+        share: how much of all images, from 0 to 1.
+        compiles: whether programs have to be compiled, which takes memory.
+    """
+
+    cache: Path
+    share: float
+    compiles: bool
 
 
 class PreflightError(PreconditionError):
@@ -65,18 +86,20 @@ def check_tools(machine: Machine) -> list[Finding]:
     return [*check_rights(), *check_programs(machine)]
 
 
-def check_host(plan: Plan, podman: Podman, state: State, *, machine: Machine) -> list[Finding]:
-    """Everything else, in the order in which it would be met."""
+def check_host(
+    plan: Plan, podman: Podman, state: State, *, machine: Machine, build: Build | None = None
+) -> list[Finding]:
+    """Everything else, in the order in which it would be met; with `build`, before the images are there."""
     checks: tuple[Callable[[], Iterable[Finding]], ...] = (
         lambda: check_podman(podman),
         lambda: check_processor(plan, machine),
-        lambda: check_disk(podman, state),
-        lambda: check_memory(plan, podman, machine),
+        lambda: check_disk(podman, state, build=build),
+        lambda: check_memory(plan, podman, machine, build=build),
         lambda: check_ports(plan, podman, machine),
         lambda: check_others(plan, podman),
         lambda: check_addresses(plan, podman, machine),
         lambda: check_rules(plan),
-        lambda: check_images(plan, podman),
+        lambda: check_images(plan, podman) if build is None else (),
     )
     return [finding for check in checks for finding in check()]
 
@@ -91,8 +114,11 @@ def check_rights() -> list[Finding]:
 def missing_packages(machine: Machine) -> list[str]:
     """Return the Debian packages this host lacks, sorted."""
     missing = {package for program, package in PROGRAMS if shutil.which(program) is None}
-    if not any(os.access(path, os.X_OK) for path in NETAVARK):
+    netavark = next((path for path in NETAVARK if os.access(path, os.X_OK)), None)
+    if netavark is None:
         missing.add("netavark")
+    elif _version(process.run([netavark, "--version"]).stdout) >= NETAVARK_NFTABLES:
+        missing.discard("iptables")
     # crun refuses control groups of version 1, and hosts that mix both.
     runtime = "crun" if machine.unified_cgroups() else "runc"
     if shutil.which(runtime) is None:
@@ -131,7 +157,7 @@ def check_podman(podman: Podman) -> list[Finding]:
     """Several networks with fixed addresses for one container: podman 4 with netavark; 4.3 is what was tried."""
     findings = []
     text = podman.run(["version", "--format={{.Client.Version}}"]).stdout.strip()
-    if tuple(int(part) for part in re.findall(r"\d+", text)[:2]) < PODMAN_LEAST:
+    if _version(text) < PODMAN_LEAST:
         least = ".".join(map(str, PODMAN_LEAST))
         findings.append(
             Finding("preflight.podman_old", f"podman is {text}, at least {least} is needed", "upgrade podman")
@@ -163,35 +189,51 @@ def check_processor(plan: Plan, machine: Machine) -> list[Finding]:
     ]
 
 
-def check_disk(podman: Podman, state: State) -> list[Finding]:
-    """Room to work in: for the state, and where podman keeps volumes and containers."""
-    storage = podman.run(["info", "--format={{.Store.GraphRoot}}"]).stdout.strip()
+def check_disk(podman: Podman, state: State, *, build: Build | None = None) -> list[Finding]:
+    """Room to work in: for the state, where podman keeps volumes and containers, and for what is to be built."""
+    storage = Path(podman.run(["info", "--format={{.Store.GraphRoot}}"]).stdout.strip())
+    wanted = [(state.root, STATE_FREE_MIB), (storage, IMAGES_FREE_MIB)]
+    if build is not None:
+        wanted += [
+            (storage, round(BUILD_STORAGE_MIB * build.share)),
+            (build.cache, round(BUILD_CACHE_MIB * build.share)),
+        ]
+    needs: dict[int, int] = {}
+    places: dict[int, list[Path]] = {}
+    for folder, need in wanted:
+        # What does not exist yet will lie on the file system of the folder above it.
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        device = there.stat().st_dev
+        needs[device] = needs.get(device, 0) + need
+        if there not in places.setdefault(device, []):
+            places[device].append(there)
     findings = []
-    for folder, need in ((str(state.root), STATE_FREE_MIB), (storage, IMAGES_FREE_MIB)):
-        free = shutil.disk_usage(folder).free // MIB
+    for device, need in needs.items():
+        free = shutil.disk_usage(places[device][0]).free // MIB
         if free < need:
             findings.append(
                 Finding(
                     "preflight.disk",
-                    f"{folder} has {free} MiB free, {need} MiB are needed",
+                    f"{' and '.join(map(str, places[device]))}: {free} MiB free, {need} MiB are needed",
                     "make room there, or put it on a larger file system",
                 )
             )
     return findings
 
 
-def check_memory(plan: Plan, podman: Podman, machine: Machine) -> list[Finding]:
-    """Room for everything at once; a stack that runs already has taken its part."""
-    running = sum(item.running for item in podman.containers().values())
-    if running * 2 >= len(plan.instances):
-        return []
+def check_memory(plan: Plan, podman: Podman, machine: Machine, *, build: Build | None = None) -> list[Finding]:
+    """Room for everything at once, and for compilers before; a stack that runs already has taken its part."""
+    running = sum(item.running for item in podman.containers().values()) * 2 >= len(plan.instances)
+    need = 0 if running else MEMORY_FREE_MIB
+    if build is not None and build.compiles:
+        need = BUILD_MEMORY_MIB - (MEMORY_FREE_MIB if running else 0)
     free = machine.memory_mib()
-    if free >= MEMORY_FREE_MIB:
+    if free >= need:
         return []
     return [
         Finding(
             "preflight.memory",
-            f"{free} MiB of memory are available, {MEMORY_FREE_MIB} MiB are needed",
+            f"{free} MiB of memory are available, {need} MiB are needed",
             "end other programs, or give the host more memory",
         )
     ]
@@ -293,6 +335,11 @@ def routes(path: Path) -> list[tuple[str, ipaddress.IPv4Network]]:
         mask = int.from_bytes(bytes.fromhex(rest[5]), "little")
         found.append((interface, ipaddress.IPv4Network((address, mask.bit_count()))))
     return found
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Return major and minor number of the first version in a text."""
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
 
 
 def _is_free(address: str, port: int) -> bool:

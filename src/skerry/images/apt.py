@@ -9,7 +9,6 @@ Source: apt.conf(5), sources.list(5), deb822(5), apt-get(8).
 from __future__ import annotations
 
 import re
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from skerry.base import process
 from skerry.base.errors import InvalidInputError, NotFoundError, PreconditionError
 from skerry.images.deb import Stanza, parse_stanzas
+from skerry.images.steps import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -201,8 +201,7 @@ def private_apt(suite: str, architecture: str, *, mirrors: Mirrors | None = None
     if not KEYRING.is_file():
         raise PreconditionError("images.no_archive_keys", f"{KEYRING} is missing", "install debian-archive-keyring")
     chosen = mirrors or find_mirrors()
-    with tempfile.TemporaryDirectory(prefix="skerry-apt.") as folder:
-        root = Path(folder)
+    with scratch("skerry-apt.") as root:
         _lay_out(root, suite, architecture, chosen)
         apt = Apt(root, chosen)
         if update:

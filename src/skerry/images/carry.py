@@ -6,60 +6,82 @@ the same bytes:
     store/sha256/<digest>                        packages and wheels, each hashed when it is read back
     gomod/cache/download/<module>/@v/<version>.* modules as the proxy gave them; go holds them to go.sum when it
     unpacks them
+    unlocked/<image>/<digest of a lock>.lock     what replaced lost Debian packages; it makes the same images
+                                                 `unlocked` there as here
 
+A build from it needs besides what `make tools` installs and the environment of scripts/venv.
 Source: Go modules reference, "Module cache".
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError
-from skerry.images import debian, golang, pylock, wheels
+from skerry.images import debian, golang, wheels
+from skerry.images.inputs import BUILD_LOCK
 from skerry.images.parts import escape_module
 from skerry.images.store import DIGEST, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from skerry.images.definition import Definition
     from skerry.images.inputs import Inputs
 
 STORE_PREFIX = "store/sha256"
 MODULES_PREFIX = "gomod/cache/download"
 MODULE_SUFFIXES = (".info", ".mod", ".zip")
 GO_LOCK = "go.txt"
+REPLACEMENT = re.compile(r"unlocked/[a-z0-9-]+/[0-9a-f]{64}\.lock")
 MODE = 0o644
+FETCH = "run: skerry images fetch"
 
 
-def locked_blobs(inputs: Inputs) -> dict[str, str]:
-    """Return every digest that a lock of the checkout names, with the name of its file."""
+def locked_blobs(inputs: Inputs, chosen: Sequence[Definition]) -> dict[str, str]:
+    """Return every digest that a lock of the definitions names, with the name of its file."""
+    found = {package.sha256: package.file for one in chosen for package in debian.blobs(one, inputs.cache)}
     checkout = inputs.catalogue.checkout
-    found = {
-        package.sha256: package.file for one in inputs.catalogue.order for package in debian.blobs(one, inputs.cache)
-    }
-    for lock in (*(f"{one.name}.txt" for one in pylock.LOCKS if one.image), GO_LOCK):
-        found |= {wheel.digest: wheel.file for wheel in wheels.read_wheels(checkout.requirements / lock)}
-    return found
+    locks = {checkout.root / one.python for one in chosen if one.python}
+    if locks:
+        locks.add(checkout.requirements / BUILD_LOCK)
+    if any(one.go for one in chosen):
+        locks.add(checkout.requirements / GO_LOCK)
+    return found | {wheel.digest: wheel.file for lock in locks for wheel in wheels.read_wheels(lock)}
 
 
-def module_files(inputs: Inputs) -> dict[str, Path]:
-    """Return the fetched files of every module that a go.sum of the checkout names: name in the tar -> place."""
-    download = golang.module_cache(inputs.cache) / "cache" / "download"
+def module_files(inputs: Inputs, chosen: Sequence[Definition]) -> dict[str, Path]:
+    """Return the fetched files of every module that a go.sum of the definitions names: name in the tar -> place.
+
+    Raises:
+        NotFoundError: `golang.not_fetched`: an archive is missing that a program is compiled from.
+    """
+    root = golang.module_cache(inputs.cache)
     found = {}
-    for one in inputs.catalogue.order:
+    for one in chosen:
         if not one.go:
             continue
         for module, version in _modules((one.folder / "go.sum").read_text()):
-            stem = f"{escape_module(module)}/@v/{escape_module(version)}"
+            stem = root / "cache/download" / escape_module(module) / "@v" / escape_module(version)
             for suffix in MODULE_SUFFIXES:
-                place = download / f"{stem}{suffix}"
+                place = stem.with_name(f"{stem.name}{suffix}")
                 if place.is_file():
-                    found[f"{MODULES_PREFIX}/{stem}{suffix}"] = place
+                    found[f"gomod/{place.relative_to(root)}"] = place
+        for place in golang.archives(one.folder, inputs.cache):
+            if f"gomod/{place.relative_to(root)}" not in found:
+                raise NotFoundError("golang.not_fetched", f"{place.name} of {place.parent} is gone", FETCH)
     return found
+
+
+def replacements(inputs: Inputs, chosen: Sequence[Definition]) -> dict[str, Path]:
+    """Return the locks that stand for lost Debian packages here: name in the tar -> place."""
+    files = [debian.replacement(one, inputs.cache) for one in chosen]
+    return {str(file.relative_to(inputs.cache)): file for file in files if file is not None}
 
 
 def _modules(sums: str) -> Iterator[tuple[str, str]]:
@@ -69,16 +91,31 @@ def _modules(sums: str) -> Iterator[tuple[str, str]]:
             yield words[0], words[1].removesuffix("/go.mod")
 
 
-def export_inputs(inputs: Inputs, target: Path) -> int:
+def choose(inputs: Inputs, names: Iterable[str]) -> list[Definition]:
+    """Return the definitions that the named images (all when none is named) are made from, compilers included."""
+    catalogue = inputs.catalogue
+    found = {one.name for name in names for one in catalogue.lineage(name)}
+    if any(program.cgo for name in found for program in catalogue.get(name).go):
+        found |= {one.name for one in catalogue.lineage(debian.BUILDROOT)}
+    return [one for one in catalogue.order if not found or one.name in found]
+
+
+def export_inputs(inputs: Inputs, target: Path, names: Iterable[str] = ()) -> int:
     """Write every locked input into `target`, replaced when complete, and return how many files it holds.
 
+    Args:
+        inputs: the checkout and the cache.
+        target: the file.
+        names: images whose inputs are wanted; all when none is named.
+
     Raises:
-        NotFoundError: `images.not_fetched`.
+        NotFoundError: `images.not_fetched`, `golang.not_fetched`.
         IntegrityError: `images.blob_damaged`.
     """
-    store = Store(inputs.cache)
-    entries = {f"{STORE_PREFIX}/{digest}": store.want(digest, name) for digest, name in locked_blobs(inputs).items()}
-    entries |= module_files(inputs)
+    store, chosen = Store(inputs.cache), choose(inputs, names)
+    blobs = locked_blobs(inputs, chosen)
+    entries = {f"{STORE_PREFIX}/{digest}": store.want(digest, name) for digest, name in blobs.items()}
+    entries |= module_files(inputs, chosen) | replacements(inputs, chosen)
     partial = target.with_name(f".{target.name}.partial")
     try:
         with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as archive:
@@ -131,6 +168,8 @@ def _target(entry: tarfile.TarInfo, cache: Path) -> Path:
     parts = PurePosixPath(entry.name).parts
     safe = entry.isreg() and not entry.name.startswith("/") and ".." not in parts
     if safe and entry.name.startswith(f"{STORE_PREFIX}/") and DIGEST.fullmatch(parts[-1]) and len(parts) == 3:  # noqa: PLR2004
+        return cache / entry.name
+    if safe and REPLACEMENT.fullmatch(entry.name):
         return cache / entry.name
     if safe and entry.name.startswith(f"{MODULES_PREFIX}/") and entry.name.endswith(MODULE_SUFFIXES):
         return cache / entry.name

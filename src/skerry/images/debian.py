@@ -17,12 +17,10 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base import clock, process
@@ -32,11 +30,12 @@ from skerry.base.paths import find_checkout, write_atomic
 from skerry.images.apt import SECURITY_PREFIX, Apt, Download, Mirrors, private_apt
 from skerry.images.deb import Stanza, build_date, read_control, render_stanzas
 from skerry.images.definition import Catalogue, Definition, load_catalogue
-from skerry.images.steps import exclusive, run_logged
+from skerry.images.steps import exclusive, run_logged, scratch
 from skerry.images.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from skerry.base.progress import Progress
 
@@ -171,8 +170,8 @@ def effective_lock(definition: Definition, cache: Path) -> Lock:
             f"images/{definition.name}/debs.lock answers another request than image.toml makes",
             f"run: skerry images lock {definition.name}",
         )
-    replacement = _replacement_file(lock, definition, cache)
-    return read_lock(replacement) if replacement.is_file() else lock
+    file = _replacement_file(lock, definition, cache)
+    return read_lock(file) if file.is_file() else lock
 
 
 def check_layers(catalogue: Catalogue, definitions: Sequence[Definition], cache: Path) -> None:
@@ -194,7 +193,15 @@ def check_layers(catalogue: Catalogue, definitions: Sequence[Definition], cache:
 
 def is_unlocked(definition: Definition, cache: Path) -> bool:
     """Say whether this machine builds a definition from replacements of lost packages."""
-    return bool(definition.debs) and _replacement_file(read_lock(lock_file(definition)), definition, cache).is_file()
+    return replacement(definition, cache) is not None
+
+
+def replacement(definition: Definition, cache: Path) -> Path | None:
+    """Return the lock that stands for a definition's own on this machine, where packages were lost."""
+    if not definition.debs:
+        return None
+    file = _replacement_file(read_lock(lock_file(definition)), definition, cache)
+    return file if file.is_file() else None
 
 
 def _replacement_file(lock: Lock, definition: Definition, cache: Path) -> Path:
@@ -371,8 +378,7 @@ def collect(definition: Definition, cache: Path, into: Path) -> None:
 @contextmanager
 def _repository(packages: Sequence[Package], store: Store, suite: str) -> Iterator[Path]:
     """Give an apt repository that holds exactly these packages."""
-    with tempfile.TemporaryDirectory(dir=store.cache, prefix="repository.") as name:
-        folder = Path(name)
+    with scratch("repository.", parent=store.cache) as folder:
         folder.chmod(0o755)
         stanzas = []
         for package in packages:
@@ -405,7 +411,7 @@ def make_root(catalogue: Catalogue, name: str, cache: Path, target: Path) -> Non
     release = catalogue.release
     with (
         _repository(packages, Store(cache), release.suite) as repository,
-        tempfile.TemporaryDirectory(dir=cache, prefix="mmdebstrap.") as scratch,
+        scratch("mmdebstrap.", parent=cache) as work,
     ):
         run_logged(
             [
@@ -425,7 +431,7 @@ def make_root(catalogue: Catalogue, name: str, cache: Path, target: Path) -> Non
                 "SOURCE_DATE_EPOCH": str(release.epoch),
                 "LC_ALL": "C.UTF-8",
                 "DEBIAN_FRONTEND": "noninteractive",
-                "TMPDIR": scratch,  # it leaves its apt configuration there
+                "TMPDIR": str(work),  # it leaves its apt configuration there
             },
             deadline_s=ROOT_DEADLINE_S,
         )

@@ -29,8 +29,9 @@ from skerry.base.paths import find_checkout, write_atomic
 from skerry.images import debian, digests, wheels
 from skerry.images.debian import MIN_AGE_DAYS
 from skerry.images.definition import Definition, GoBinary, load_catalogue, read_definition
+from skerry.images.parts import escape_module
 from skerry.images.sealed import Bind, run_sealed
-from skerry.images.steps import exclusive, run_logged
+from skerry.images.steps import exclusive, run_logged, scratch
 from skerry.images.store import Store
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 # Part of every result's identity: raise it when the way programs are built changes their bytes.
 RECIPE = 1
+# Part of the identity of what was fetched: raise it when the way modules are noted down changes.
+FETCH_RECIPE = 2
+MODULE_LINE = "{{with .Module}}{{with or .Replace .}}module {{.Path}} {{.Version}}{{end}}{{end}}"
+MODULE_SAID = re.compile(r"^module (\S+ v\S+)$", re.MULTILINE)
 BUILD_DEADLINE_S = 3600.0  # Ollama takes 5 minutes on two free cores, half an hour on busy ones
 FETCH_DEADLINE_S = 1200.0
 REQUIREMENT = re.compile(r"^(?:require )?\t?(\S+) (v\S+)(?: // indirect)?$", re.MULTILINE)
@@ -134,16 +139,16 @@ def lock(component: Path, cache: Path, *, today: date) -> list[str]:
     """
     wheels.fetch(_toolchain_lock(), cache)
     before = _requirements(component)
-    with tempfile.TemporaryDirectory() as folder:
-        _copy_sources(component, Path(folder))
+    with scratch("skerry-golang.") as folder:
+        _copy_sources(component, folder)
         environment = {**_fetch_environment(cache, cgo=True), "GOFLAGS": "-mod=mod"}
         go = toolchain(cache) / "bin" / "go"
         log = cache / "log" / f"go-lock-{component.name}.log"
-        run_logged([go, "mod", "tidy"], cwd=Path(folder), log=log, env=environment, deadline_s=FETCH_DEADLINE_S)
-        said = process.run([go, "list", "-m", "-json", "all"], cwd=Path(folder), env=environment).stdout
+        run_logged([go, "mod", "tidy"], cwd=folder, log=log, env=environment, deadline_s=FETCH_DEADLINE_S)
+        said = process.run([go, "list", "-m", "-json", "all"], cwd=folder, env=environment).stdout
         _check_ages(component, said, today)
         for name in ("go.mod", "go.sum"):
-            write_atomic(component / name, (Path(folder) / name).read_bytes())
+            write_atomic(component / name, (folder / name).read_bytes())
     after = _requirements(component)
     return [
         f"{component.name}: {module} {before.get(module, 'absent')} -> {after.get(module, 'absent')}"
@@ -181,32 +186,62 @@ def fetch(component: Path, cache: Path) -> bool:
     """
     wheels.fetch(_toolchain_lock(), cache)
     definition = read_definition(component / "image.toml")
-    marker = (
-        cache
-        / "go"
-        / "fetched"
-        / digest_of([_files(component), [vars(one) for one in definition.go], locked_toolchain().version])
-    )
-    if marker.is_file() and module_cache(cache).is_dir():
+    marker = fetched_marker(component, cache)
+    if marker.is_file() and all(place.is_file() for place in _archives(marker, cache)):
         return False
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder)
+    modules: set[str] = set()
+    with scratch("skerry-golang.") as source:
         _copy_sources(component, source)
         for cgo in (False, True):
             packages = [one.package for one in definition.go if one.cgo == cgo]
             if packages:
-                _fetch_modules(packages, source, cache, cgo=cgo)
-    write_atomic(marker, b"")
+                modules |= _fetch_modules(packages, source, cache, cgo=cgo)
+    write_atomic(marker, "".join(f"{module}\n" for module in sorted(modules)).encode())
     return True
 
 
-def _fetch_modules(packages: list[str], source: Path, cache: Path, *, cgo: bool) -> None:
+def fetched_marker(component: Path, cache: Path) -> Path:
+    """Return the file that says that a component's modules were fetched: a line `module version` for each."""
+    programs = [vars(one) for one in read_definition(component / "image.toml").go]
+    name = digest_of([FETCH_RECIPE, _files(component), programs, locked_toolchain().version])
+    return cache / "go" / "fetched" / name
+
+
+def archives(component: Path, cache: Path) -> list[Path]:
+    """Return where the archives of all modules lie that a component's programs are compiled from.
+
+    Raises:
+        NotFoundError: `golang.not_fetched`.
+    """
+    marker = fetched_marker(component, cache)
+    if not marker.is_file():
+        raise _not_fetched(component)
+    return _archives(marker, cache)
+
+
+def _archives(marker: Path, cache: Path) -> list[Path]:
+    modules = [line.split(" ") for line in marker.read_text().splitlines()]
+    return [
+        module_cache(cache) / "cache/download" / escape_module(module) / "@v" / f"{escape_module(version)}.zip"
+        for module, version in modules
+    ]
+
+
+def _fetch_modules(packages: list[str], source: Path, cache: Path, *, cgo: bool) -> set[str]:
+    log = cache / "log" / "go-fetch.log"
     run_logged(
-        [toolchain(cache) / "bin" / "go", "list", "-deps", *packages],
+        [toolchain(cache) / "bin" / "go", "list", "-deps", "-f", MODULE_LINE, *packages],
         cwd=source,
-        log=cache / "log" / "go-fetch.log",
+        log=log,
         env=_fetch_environment(cache, cgo=cgo),
         deadline_s=FETCH_DEADLINE_S,
+    )
+    return set(MODULE_SAID.findall(log.read_text()))
+
+
+def _not_fetched(component: Path) -> NotFoundError:
+    return NotFoundError(
+        "golang.not_fetched", f"the modules of {component.name} are not here", "run: skerry images fetch"
     )
 
 
@@ -261,24 +296,14 @@ def build(component: Path, cache: Path, *, buildroot: Path | None = None, fresh:
     if target.is_dir() and not fresh:
         return target
     if not module_cache(cache).is_dir():
-        raise NotFoundError(
-            "golang.not_fetched", f"the modules of {component.name} are not here", "run: skerry images fetch"
-        )
+        raise _not_fetched(component)
     definition = read_definition(component / "image.toml")
     with exclusive(cache / "go" / f"{component.name}.lock"):
         if fresh or not target.is_dir():
-            _remove_leftovers(component, cache)
             with _becoming(target, name=f"building.{component.name}") as building:
                 _compile_all(definition, cache, building, buildroot=buildroot, fresh=fresh)
             _remove_old(definition, cache)
     return target
-
-
-def _remove_leftovers(component: Path, cache: Path) -> None:
-    # We hold the component's lock: whatever is half made was left by a build that was killed.
-    for kind in ("building", "work"):
-        for left in (cache / "go").glob(f"{kind}.{component.name}.*"):
-            shutil.rmtree(left)
 
 
 def _remove_old(definition: Definition, cache: Path) -> None:
@@ -323,8 +348,7 @@ def lock_digests(component: Path, built: Path) -> bool:
 
 def _compile_all(definition: Definition, cache: Path, out: Path, *, buildroot: Path | None, fresh: bool) -> None:
     gocache = cache / "gocache"
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"work.{definition.name}.") as folder:
-        work = Path(folder)
+    with scratch(f"work.{definition.name}.", parent=out.parent) as work:
         for name in ("source", "scratch", "empty"):
             (work / name).mkdir()
         _copy_sources(definition.folder, work / "source")
@@ -433,8 +457,13 @@ def _copy_sources(component: Path, into: Path) -> None:
 
 @contextmanager
 def _becoming(target: Path, *, name: str) -> Iterator[Path]:
-    """Give an empty folder that takes the name `target` when all went well and vanishes otherwise."""
+    """Give an empty folder that takes the name `target` when all went well and vanishes otherwise.
+
+    Hold the lock that belongs to `name`: whatever of it is half made was left by a process that was killed.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f"{name}.*"):
+        shutil.rmtree(left)
     building = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{name}."))
     try:
         yield building

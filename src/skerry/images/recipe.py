@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from skerry.images.context import make_context
 from skerry.images.definition import SCRATCH, load_catalogue
 from skerry.images.evidence import find_programs, parts_digest, write_sbom
 from skerry.images.inputs import BASE_ENVIRONMENT, BUILD_LOCK, REPOSITORY, Inputs, labels
-from skerry.images.steps import exclusive
+from skerry.images.steps import exclusive, scratch
 from skerry.images.store import Store
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Result:
         inputs: digest of what it was made from.
         sbom: its CycloneDX document.
         parts: digest of what the SBOM's licences were judged by.
-        unlocked: made with replacements of lost packages, or on a parent that was.
+        unlocked: made with replacements of lost packages (its own, its compiler's), or on a parent that was.
         programs: digest of each Go program in it, by `name/program`.
         seconds: time the build took, rounded up.
     """
@@ -256,11 +255,15 @@ def _build_one(inputs: Inputs, one: Definition, *, progress: Progress) -> Result
         if reference not in engine.stored_images():
             _make_image(inputs, one, reference)
         image_id = engine.stored_images()[reference]
-        _check_user(inputs, one, reference)
         sbom = record_folder(inputs.cache, one.name) / f"{inputs.digest(one.name)}.cdx.json"
-        with engine.mounted(reference, name=one.name) as root:
-            write_sbom(inputs, one, root=root, image_id=image_id, target=sbom)
-            programs = {f"{one.name}/{file.name}": sha256_file(file) for file in find_programs(inputs, one, root)}
+        try:
+            _check_user(inputs, one, reference)
+            with engine.mounted(reference, name=one.name) as root:
+                write_sbom(inputs, one, root=root, image_id=image_id, target=sbom)
+                programs = {f"{one.name}/{file.name}": sha256_file(file) for file in find_programs(inputs, one, root)}
+        except IntegrityError:
+            engine.remove_image(reference)  # nobody shall start what was refused
+            raise
     result = Result(
         name=one.name,
         reference=reference,
@@ -277,16 +280,26 @@ def _build_one(inputs: Inputs, one: Definition, *, progress: Progress) -> Result
 
 
 def is_unlocked(inputs: Inputs, name: str) -> bool:
-    """Say whether an image, or an image it stands on, is made with replacements of lost packages."""
-    return any(debian.is_unlocked(one, inputs.cache) for one in inputs.catalogue.lineage(name))
+    """Say whether an image, one it stands on, or a compiler of theirs is made with replacements of lost packages."""
+    lineage = inputs.catalogue.lineage(name)
+    return any(debian.is_unlocked(one, inputs.cache) or unlocked_programs(inputs, one) for one in lineage)
+
+
+def unlocked_programs(inputs: Inputs, one: Definition) -> set[str]:
+    """Return an image's Go programs, as `image/program`, made by another C compiler or headers than locked."""
+    linked = {f"{one.name}/{program.output}" for program in one.go if program.cgo}
+    if not linked:
+        return set()
+    roots = inputs.catalogue.lineage(debian.BUILDROOT)
+    return linked if any(debian.is_unlocked(root, inputs.cache) for root in roots) else set()
 
 
 def _make_image(inputs: Inputs, one: Definition, reference: str) -> None:
     release = inputs.catalogue.release
     log = inputs.cache / "log" / f"image-{one.name}.log"
-    with tempfile.TemporaryDirectory(dir=_contexts(inputs.cache), prefix=f"{one.name}.") as folder:
+    with scratch(f"{one.name}.", parent=_contexts(inputs.cache)) as folder:
         if one.parent == SCRATCH:
-            root = Path(folder) / "root.tar"
+            root = folder / "root.tar"
             debian.make_root(inputs.catalogue, one.name, inputs.cache, root)
             engine.build_from_root(
                 root,
@@ -298,14 +311,14 @@ def _make_image(inputs: Inputs, one: Definition, reference: str) -> None:
                 log=log,
             )
             return
-        make_context(inputs, one, Path(folder))
+        make_context(inputs, one, folder)
         options = {
             "SKERRY_PARENT": inputs.reference(one.parent),
             "SKERRY_UID": str(inputs.catalogue.uid(one)),
             "SKERRY_VERSION": one.version,
             "SKERRY_EPOCH": str(release.epoch),
         }
-        engine.build(Path(folder), reference=reference, options=options, labels=labels(one), log=log)
+        engine.build(folder, reference=reference, options=options, labels=labels(one), log=log)
 
 
 def _contexts(cache: Path) -> Path:
@@ -320,7 +333,6 @@ def _check_user(inputs: Inputs, one: Definition, reference: str) -> None:
     uid = inputs.catalogue.uid(one)
     found = engine.inspect(reference).get("config", {}).get("User", "")
     if uid != 0 and found != str(uid):
-        engine.remove_image(reference)
         raise IntegrityError(
             "images.wrong_user",
             f"images/{one.name} runs as {found or 'root'!r}, release.toml says {uid}",

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from skerry.base.progress import Progress
 from skerry.images import digests, golang, recipe
 from skerry.images.definition import load_catalogue
 from skerry.images.inputs import Inputs, walk
-from skerry.images.steps import run_logged
+from skerry.images.steps import run_logged, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,9 +66,9 @@ def reproduce(inputs: Inputs, names: Sequence[str], *, work: Path, times: int, p
     recipe.fetch(inputs, [one.name for one in todo], progress=progress)
     found = _known(inputs, [one.name for one in todo])
     for number in range(times):
-        with tempfile.TemporaryDirectory(dir=work, prefix=f"again{number * 'x'}.") as folder:
+        with scratch(f"again{number * 'x'}.", parent=work) as folder:
             with progress.step(f"build {len(todo)} images again in {folder}"):
-                again = _build_again(inputs, [one.name for one in todo], Path(folder), number=number)
+                again = _build_again(inputs, [one.name for one in todo], folder, number=number)
             for what, digest in again.items():
                 found.setdefault(what, {})[f"build {number + 1}"] = digest
     return [Comparison(what, places) for what, places in sorted(found.items()) if any("build" in key for key in places)]
@@ -89,8 +88,9 @@ def _known(inputs: Inputs, names: Sequence[str]) -> dict[str, dict[str, str]]:
         record = recipe.read_record(inputs, name)
         if record is not None:
             found.setdefault(f"image {name}", {})["this machine"] = record.image_id
+    replaced = {program for name in names for program in recipe.unlocked_programs(inputs, inputs.catalogue.get(name))}
     for program, digest in programs.items():
-        if program.split("/")[0] in names:
+        if program.split("/")[0] in names and program not in replaced:
             found.setdefault(f"program {program}", {})["digests.lock"] = digest
     return found
 

@@ -1,9 +1,10 @@
 """Run one program where it can see only what it was given: named folders in a fresh root, no network.
 
 Contract: the root is a tmpfs of a private mount namespace, so nothing of it outlives the program and no shared folder
-is written to. A folder is read-only unless it is marked writable. The environment is exactly what is passed. Paths
-inside never depend on paths outside, which is what makes two builds in two places give the same bytes.
-Source: mount_namespaces(7), network_namespaces(7), unshare(1), mount(8) ("bind mount operation").
+is written to. No process of it outlives the one that asked for it, not even when that is killed. A folder is read-only
+unless it is marked writable. The environment is exactly what is passed. Paths inside never depend on paths outside,
+which is what makes two builds in two places give the same bytes.
+Source: mount_namespaces(7), pid_namespaces(7), network_namespaces(7), unshare(1), mount(8) ("bind mount operation").
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skerry.base import process
-from skerry.images.steps import run_logged
+from skerry.images.steps import run_logged, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,20 +59,22 @@ def run_sealed(  # noqa: PLR0913  what it sees, what it is told, where it starts
 
     Raises:
         ProcessError: `images.step_failed` with the end of its output, `process.deadline`.
-        PreconditionError: `process.missing_program` (unshare).
+        PreconditionError: `process.missing_program` (setpriv).
     """
-    with tempfile.TemporaryDirectory(prefix="skerry-sealed.") as empty:
+    with scratch("skerry-sealed.") as empty:
         plan = {
             "arguments": list(arguments),
             "binds": [{**asdict(bind), "source": str(bind.source.resolve())} for bind in binds],
             "env": dict(env),
             "cwd": cwd,
-            "place": empty,
+            "place": str(empty),
             "root": None if root is None else str(root.resolve()),
         }
         run_logged(
             [
-                *("unshare", "--mount", "--net", "--propagation", "private", "--"),
+                # When we are killed, so is unshare, its child, and with that one the whole process namespace.
+                *("setpriv", "--pdeathsig", "KILL", "--"),
+                *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"),
                 *(sys.executable, "-m", __name__, json.dumps(plan)),
             ],
             log=log,

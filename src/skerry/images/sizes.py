@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import struct
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base import process
+from skerry.images.steps import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from skerry.images.recipe import Result
 
@@ -47,17 +47,16 @@ class Size:
         return sum(layer.uncompressed for layer in self.layers)
 
 
-def measure(results: Iterable[Result], scratch: Path) -> list[Size]:
-    """Compress every layer once, in a folder under `scratch` that is removed again, and return the sizes.
+def measure(results: Iterable[Result], work: Path) -> list[Size]:
+    """Compress every layer once, in a folder under `work` that is removed again, and return the sizes.
 
     Raises:
         ProcessError: `process.failed`.
         PreconditionError: `process.missing_program` (skopeo).
     """
     process.want_program("skopeo")
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="sizes.") as folder:
-        layout = Path(folder)
+    work.mkdir(parents=True, exist_ok=True)
+    with scratch("sizes.", parent=work) as layout:
         return [_measure_one(result, layout) for result in results]
 
 

@@ -1,9 +1,13 @@
-"""What every step of a build needs: a log whose end is shown when it fails, and a lock that dies with its process."""
+"""What every step of a build needs: a log whose end is shown when it fails; a lock and a folder that die with it."""
 
 from __future__ import annotations
 
 import fcntl
-from contextlib import contextmanager
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base import process
@@ -11,7 +15,6 @@ from skerry.base.errors import ProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 TAIL_LINES = 15
 TAIL_BYTES = 64 << 10
@@ -67,3 +70,58 @@ def exclusive(file: Path, *, waiting: Callable[[], object] | None = None) -> Ite
                 waiting()
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def scratch(prefix: str, *, parent: Path | None = None) -> Iterator[Path]:
+    """Give a folder to work in, removed at the end; those of the same prefix whose process was killed go first.
+
+    Args:
+        prefix: of its name, which says whose it is (`sealed.`).
+        parent: an existing folder; the machine's temporary folder when None.
+    """
+    place = Path(tempfile.gettempdir()) if parent is None else parent
+    for left in place.glob(f"{prefix}*"):
+        _remove_abandoned(left)
+    folder, handle = _make_held(place, prefix)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+        os.close(handle)
+
+
+def _make_held(place: Path, prefix: str) -> tuple[Path, int]:
+    """Make a folder that is locked until its handle is closed, or its process ends in whatever way."""
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=place, prefix=prefix))
+        # Another process may take it for abandoned before it is ours, and remove it: then once more.
+        with suppress(FileNotFoundError):
+            handle = _hold(folder)
+            if folder.exists():
+                return folder, handle
+            os.close(handle)
+
+
+def _hold(folder: Path, *, wait: bool = True) -> int:
+    """Lock a folder and return the handle.
+
+    Raises:
+        FileNotFoundError: it is gone. BlockingIOError: another one holds it, and not `wait`.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _remove_abandoned(folder: Path) -> None:
+    with suppress(OSError):  # held by its process, gone meanwhile, no folder, or somebody else's
+        handle = _hold(folder, wait=False)
+        try:
+            shutil.rmtree(folder)
+        finally:
+            os.close(handle)

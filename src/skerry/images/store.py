@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base.canonical import sha256_file
 from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError
+from skerry.images.steps import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BLOB_MODE = 0o444
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -53,8 +53,8 @@ class Store:
     def incoming(self) -> Iterator[Path]:
         """Give a folder on the store's file system to fetch into; it is removed at the end, with what was not put."""
         self.root.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.root.parent, prefix="incoming.") as folder:
-            yield Path(folder)
+        with scratch("incoming.", parent=self.root.parent) as folder:
+            yield folder
 
     def put(self, file: Path, digest: str) -> Path:
         """Move `file` (on the store's file system) under its digest and return its place.

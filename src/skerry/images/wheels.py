@@ -11,18 +11,19 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.base import process
 from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError, PreconditionError
+from skerry.base.paths import write_atomic
+from skerry.images.steps import scratch
 from skerry.images.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 PYTHON = "3.13"
 ABIS = ("cp313", "abi3", "none")
@@ -141,8 +142,8 @@ def fetch(lock: Path, cache: Path) -> int:
 def download(requirements: Sequence[str], *, into: Path) -> None:
     """Let pip fetch exactly `requirements` (lines with `--hash`): wheels for the images' platform, no dependencies."""
     options = [f"--platform={name}" for name in PLATFORMS] + [f"--abi={name}" for name in ABIS]
-    with tempfile.TemporaryDirectory() as folder:
-        listed = Path(folder) / REQUIREMENTS
+    with scratch("skerry-wheels.") as folder:
+        listed = folder / REQUIREMENTS
         listed.write_text("".join(f"{line}\n" for line in requirements))
         arguments = [*_pip(), "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]
         arguments += ["--only-binary=:all:", "--require-hashes", "--implementation=cp", f"--python-version={PYTHON}"]
@@ -199,9 +200,4 @@ def _unpack(wheel: Path, name: str, place: Path) -> None:
         inside = next((one for one in archive.namelist() if one.endswith(f".data/scripts/{name}")), None)
         if inside is None:
             raise NotFoundError("images.no_program", f"the wheel of {name} has no script {name!r}", "see its files")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as stream:
-            stream.write(archive.read(inside))
-    temporary = Path(stream.name)
-    temporary.chmod(EXECUTABLE_MODE)
-    temporary.replace(place)
+        write_atomic(place, archive.read(inside), mode=EXECUTABLE_MODE)

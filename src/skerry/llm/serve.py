@@ -50,7 +50,7 @@ def serve(settings: Settings) -> None:
         InvalidInputError: `llm.catalog`.
     """
     config = render_config(settings.catalog, ollama_base_url=settings.ollama_url)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:  # noqa: TID251  a container keeps nothing
         place = Path(folder) / "config.yaml"
         place.write_text(config)
         # What is set after a process has started shows in no listing of its environment.

@@ -10,6 +10,8 @@ from skerry.kit.ids import new_id
 from skerry.organizations import repository
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from sqlalchemy import RowMapping
 
     from skerry.kit.db import ReadSession, WriteSession
@@ -54,3 +56,8 @@ async def get_by_slug(session: ReadSession, slug: str) -> RowMapping:
             "organization.not_found", f"there is no organisation {slug!r}", "make it with `skerry bootstrap`"
         )
     return row
+
+
+async def note_namespace(session: WriteSession, organization_id: UUID) -> None:
+    """Note that the organisation's Temporal namespace can be used."""
+    await repository.set_namespace_ready(session, organization_id)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import socket
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.integration.host.small import PORT, Small, make_small
 
+from skerry.base.paths import find_checkout
+from skerry.base.process import run
 from skerry.host import preflight
 from skerry.host.machine import Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
@@ -63,6 +67,7 @@ def test_little_disk_memory_and_an_old_processor_are_told_at_once(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preflight, "STATE_FREE_MIB", 1 << 40)
+    monkeypatch.setattr(preflight, "IMAGES_FREE_MIB", 1)
     small.edit("appliance/release.toml", 'cpu = "x86-64"', 'cpu = "x86-64-v3"')
     machine = proc_like(tmp_path / "proc", cpuinfo="flags : fpu\n", meminfo="MemAvailable: 1000000 kB\n")
     assert codes(small, machine) == ["preflight.processor", "preflight.disk", "preflight.memory"]
@@ -77,3 +82,46 @@ def test_a_route_into_our_addresses_is_told(small: Small, tmp_path: Path) -> Non
 def test_an_image_that_is_not_built_is_told(small: Small) -> None:
     missing = replace(small, image="localhost/skerry/none:1")
     assert codes(missing) == ["preflight.missing_image"]
+
+
+def test_what_is_to_be_built_needs_room_of_its_own(small: Small, tmp_path: Path) -> None:
+    machine = proc_like(tmp_path / "proc", meminfo="MemAvailable: 4000000 kB\n")
+
+    def found(share: float, *, compiles: bool) -> list[str]:
+        build = preflight.Build(tmp_path / "cache" / "later", share, compiles)
+        findings = preflight.check_host(small.plan, small.podman, small.state, machine=machine, build=build)
+        return [item.code for item in findings if item.code not in ("preflight.other_stack", "preflight.port_taken")]
+
+    assert found(0, compiles=False) == []
+    assert found(1, compiles=True) == ["preflight.memory"]
+    # One file system for all three: their needs add up, and each folder is named.
+    build = preflight.Build(tmp_path / "cache" / "later", 1e6, compiles=True)
+    [finding] = preflight.check_disk(small.podman, small.state, build=build)
+    assert str(small.state.root) in finding.message
+    assert str(tmp_path) in finding.message
+    least = (preflight.BUILD_CACHE_MIB + preflight.BUILD_STORAGE_MIB) * 10**6
+    assert f"{least + preflight.STATE_FREE_MIB + preflight.IMAGES_FREE_MIB} MiB are needed" in finding.message
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder])
+    try:
+        yield folder
+    finally:
+        run(["umount", "--recursive", folder])
+
+
+def test_a_host_without_room_is_told_before_anything_is_built(tiny_disk: Path) -> None:
+    storage = tiny_disk / "storage.conf"
+    storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tiny_disk}/graph"\nrunroot = "{tiny_disk}/run"\n')
+    variables = {"SKERRY_CACHE": f"{tiny_disk}/cache", "SKERRY_STATE": f"{tiny_disk}/state"}
+    variables |= {"CONTAINERS_STORAGE_CONF": str(storage), "PYTHONPATH": str(find_checkout().root / "src")}
+    done = run([sys.executable, "-m", "skerry.cli.main", "stack", "check"], env=variables, check=False)
+    assert done.status == 1
+    [line] = [line for line in done.stderr.splitlines() if "[preflight.disk]" in line]
+    assert f"{tiny_disk}/graph and {tiny_disk}" in line
+    assert "22784 MiB are needed" in line
+    assert not (tiny_disk / "cache").exists()

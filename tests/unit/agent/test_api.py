@@ -58,7 +58,11 @@ async def test_the_key_registers_and_the_token_works() -> None:
 
 
 async def test_an_answer_that_comes_later_is_waited_for() -> None:
-    answers = [httpx.ConnectError("refused"), httpx.Response(503, json={}), httpx.Response(200, json={"calls": 2})]
+    answers: list[httpx.Response | Exception] = [
+        httpx.ConnectError("refused"),
+        httpx.Response(503, json={}),
+        httpx.Response(200, json={"calls": 2}),
+    ]
 
     def answer(_request: httpx.Request) -> httpx.Response:
         one = answers.pop(0)

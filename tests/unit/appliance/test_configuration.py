@@ -102,7 +102,7 @@ def test_http_ok_says_what_a_server_answers(path: str, status: int) -> None:
     with HTTPServer(("127.0.0.1", 0), _Answer) as server:
         thread = threading.Thread(target=server.handle_request, daemon=True)
         thread.start()
-        command = ["bash", CONFIG / "health" / "http-ok", str(server.server_port), path]
+        command = ["bash", str(CONFIG / "health" / "http-ok"), str(server.server_port), path]
         assert run(command, check=False, deadline_s=10).status == status
         thread.join()
 

@@ -17,7 +17,7 @@ from tests.unit.auth.rings import HOST_KEY, StoredKeys, ring_of
 
 from skerry.auth import keys
 from skerry.auth.guard import token_from
-from skerry.auth.tokens import LEEWAY_S, SHORT_LIFE, Claims, Issuer, Subject
+from skerry.auth.tokens import LEEWAY_S, SHORT_LIFE, Audience, Claims, Issuer, Subject
 from skerry.base import clock
 from skerry.base.errors import SkerryError, UnauthenticatedError
 from skerry.kit.ids import new_id
@@ -88,7 +88,7 @@ def test_an_api_key_says_what_stock_clients_read() -> None:
 def test_each_door_takes_its_own_tokens_only() -> None:
     async def go() -> None:
         ours = issuer()
-        tokens = {
+        tokens: dict[Audience, str] = {
             "skerry-api": await ours.mint_api_key(SUBJECT, token_id=TOKEN, expires_at=clock.now() + SHORT_LIFE),
             "temporal": await ours.mint_temporal(SUBJECT, roles={"ns": ("write",)}),
             "litellm": await ours.mint_litellm(SUBJECT),
@@ -144,7 +144,7 @@ FORGED = {
     "empty": "",
     "no JWT": "abc",
     "three empty parts": "..",
-    "alg none": jwt.encode(claims(), None, algorithm="none", headers={"kid": ROW["kid"]}),
+    "alg none": jwt.encode(claims(), "", algorithm="none", headers={"kid": ROW["kid"]}),
     "HS256 with the public key": _hs256_with_the_public_key(),
     "another key under our kid": signed(claims(), key=ec.generate_private_key(ec.SECP256R1())),
     "a kid of nobody": signed(claims(), kid="nobody"),

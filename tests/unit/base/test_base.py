@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from skerry.base import canonical, clock, paths, process
+from skerry.base import canonical, clock, paths, process, progress
 from skerry.base.errors import InvalidInputError, PreconditionError, ProcessError, SkerryError
 from skerry.base.progress import Progress
 
@@ -109,12 +110,24 @@ def test_checkout_is_found_and_its_lack_is_named(tmp_path: Path) -> None:
     assert raised.value.code == "paths.no_checkout"
 
 
+def test_a_long_step_shows_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "REMIND_S", 0.05)
+    out = io.StringIO()
+    with Progress(out).step("build ollama"):
+        deadline = time.monotonic() + 20
+        while out.getvalue().count("\n") < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    lines = out.getvalue().splitlines()
+    assert all(re.fullmatch(r"  \.\. build ollama  \d+ s", line) for line in lines[1:3])
+    assert lines[-1].startswith("  ok     build ollama")
+
+
 def test_progress_prints_plain_lines_where_there_is_no_terminal() -> None:
     out = io.StringIO()
-    progress = Progress(out)
-    with progress.step("build"):
+    told = Progress(out)
+    with told.step("build"):
         pass
-    with pytest.raises(SkerryError), progress.step("break"):
+    with pytest.raises(SkerryError), told.step("break"):
         raise SkerryError("x.y", "no")
     lines = out.getvalue().splitlines()
     assert lines[0] == "  .. build"

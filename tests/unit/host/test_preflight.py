@@ -6,6 +6,8 @@ import socket
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+import pytest
+
 from skerry.host import preflight
 from skerry.host.machine import Machine
 from skerry.host.memory import memory_by_container
@@ -13,8 +15,6 @@ from skerry.host.ports import listener_on
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_a_listener_is_named() -> None:
@@ -54,6 +54,18 @@ def test_missing_programs_are_named_by_their_packages(tmp_path: Path, monkeypatc
     finding = preflight.check_programs(machine)[0]
     assert finding.code == "preflight.missing_packages"
     assert "--install" in finding.hint
+
+
+@pytest.mark.parametrize(("version", "asked"), [("1.4.0", True), ("1.14.0", False)])
+def test_iptables_is_asked_for_only_where_netavark_calls_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, *, asked: bool
+) -> None:
+    netavark = tmp_path / "netavark"
+    netavark.write_text(f"#!/bin/sh\necho netavark {version}\n")
+    netavark.chmod(0o755)
+    monkeypatch.setattr(preflight, "NETAVARK", (str(netavark),))
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    assert ("iptables" in preflight.missing_packages(Machine())) == asked
 
 
 def test_the_first_finding_gives_the_code() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from skerry import __version__
 from skerry.base.process import run
+from skerry.host import preflight
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE_LINES = 600
@@ -72,23 +74,19 @@ def test_no_registry_host_and_no_machine_path_is_committed() -> None:
     assert not found
 
 
-def test_make_help_names_every_target() -> None:
-    text = (ROOT / "Makefile").read_text()
-    phony = {name for line in re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE) for name in line.split()}
-    described = set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE))
-    assert phony == described
+def test_readme_asks_for_what_is_checked() -> None:
+    text = (ROOT / "README.md").read_text()
+    room = (
+        preflight.STATE_FREE_MIB + preflight.IMAGES_FREE_MIB + preflight.BUILD_CACHE_MIB + preflight.BUILD_STORAGE_MIB
+    )
+    assert f"{preflight.BUILD_MEMORY_MIB / 1024:g} GiB of memory free" in text
+    assert f"{math.ceil(room / 1024)} GiB of disk" in text
 
 
-def test_readme_commands_exist() -> None:
-    """Every `make X` in the documents is a target; every script they name is there."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
-    for document in documents:
-        text = document.read_text()
-        used = {word for line in re.findall(r"(?:^|`| )make ([a-z][a-z -]*)", text) for word in line.split()[:1]}
-        code = set(re.findall(r"`make ([a-z-]+)`", text)) | set(re.findall(r"^    make ([a-z-]+)", text, re.MULTILINE))
-        assert code <= targets, f"{document.name}: {sorted(code - targets)}"
-        assert used is not None
+def test_the_host_is_checked_before_anything_is_built() -> None:
+    steps = run(["make", "-C", ROOT, "--dry-run", "up"]).stdout
+    order = [steps.index(word) for word in ("scripts/tools", "stack check", "images build", "stack up")]
+    assert order == sorted(order)
 
 
 def test_scripts_are_short() -> None:
@@ -96,6 +94,12 @@ def test_scripts_are_short() -> None:
     assert scripts
     for path in scripts:
         assert len(path.read_text().splitlines()) <= 40, f"{path.name}: a script is a verb, logic goes to src/skerry"
+
+
+def test_make_tools_installs_all_that_the_stack_asks_for() -> None:
+    text = (ROOT / "scripts/tools").read_text()
+    words = {word for group in re.findall(r"need\+?=\(([^)]*)\)", text) for word in group.split()}
+    assert {package for _, package in preflight.PROGRAMS} | {"netavark", "aardvark-dns", "crun", "runc"} <= words
 
 
 def test_the_version_is_written_alike_everywhere() -> None:

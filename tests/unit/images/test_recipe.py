@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from tests.unit.images.checkouts import make_checkout
 from skerry.base.errors import IntegrityError, PreconditionError
 from skerry.base.paths import find_checkout
 from skerry.base.progress import Progress
-from skerry.images import debian, digests, recipe
+from skerry.images import debian, digests, recipe, reproduce
 from skerry.images.debian import Lock, Package
 from skerry.images.definition import load_catalogue
 from skerry.images.inputs import Inputs
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = Package("base", "1", "amd64", "pool/main/base.deb", 1, "0" * 64, "2026-01-01")
+LOCK = Lock("trixie", ("base",), (), (PACKAGE,))
 DIGEST = "a" * 64
 
 
@@ -33,8 +35,7 @@ def inputs(tmp_path: Path) -> Inputs:
         leaf='parent = "middle"\nthird_party = false\n',
         other='parent = "root"\n',
     )
-    lock = debian.render_lock(Lock("trixie", ("base",), (), (PACKAGE,)))
-    (checkout.images / "root" / "debs.lock").write_text(lock)
+    (checkout.images / "root" / "debs.lock").write_text(debian.render_lock(LOCK))
     return Inputs(load_catalogue(checkout), tmp_path / "cache")
 
 
@@ -123,20 +124,55 @@ def test_replacements_are_neither_released_nor_locked(inputs: Inputs) -> None:
         assert "leaf" in raised.value.message
 
 
-def test_a_replaced_package_marks_all_that_stand_on_it(inputs: Inputs) -> None:
-    before = inputs.digest("leaf")
-    assert not recipe.is_unlocked(inputs, "leaf")
-    lock = Lock("trixie", ("base",), (), (PACKAGE,))
-    replacement = inputs.cache / "unlocked" / "root" / f"{lock.digest}.lock"
+def replace_package(inputs: Inputs, name: str) -> None:
+    """Leave what a fetch leaves when the locked package is lost and another version took its place."""
+    replacement = inputs.cache / "unlocked" / name / f"{LOCK.digest}.lock"
     replacement.parent.mkdir(parents=True)
     newer = Package(**{**vars(PACKAGE), "version": "2", "sha256": "1" * 64})
     replacement.write_text(debian.render_lock(Lock("trixie", ("base",), (), (newer,))))
+
+
+def test_a_replaced_package_marks_all_that_stand_on_it(inputs: Inputs) -> None:
+    before = inputs.digest("leaf")
+    assert not recipe.is_unlocked(inputs, "leaf")
+    replace_package(inputs, "root")
     assert recipe.is_unlocked(inputs, "leaf")
     assert Inputs(inputs.catalogue, inputs.cache).digest("leaf") != before
 
 
+def compared(inputs: Inputs, names: list[str]) -> list[str]:
+    """Return the programs that a repetition is held to the lock for."""
+    known = reproduce._known(inputs, names)  # noqa: SLF001  what is known before anything is compiled
+    return sorted(what.removeprefix("program ") for what in known if what.startswith("program "))
+
+
+def test_a_replaced_compiler_marks_what_links_c_and_nothing_else(tmp_path: Path) -> None:
+    program = '[[go]]\npackage = "skerry.invalid/{0}"\noutput = "{0}"\n'
+    checkout = make_checkout(
+        tmp_path / "checkout",
+        root='parent = "scratch"\n',
+        buildroot='parent = "root"\ndebs = ["base"]\n',
+        linked='parent = "root"\n' + program.format("linked") + "cgo = true\n" + program.format("beside"),
+        plain='parent = "root"\n' + program.format("plain"),
+        above='parent = "linked"\n',
+    )
+    (checkout.images / "buildroot" / "debs.lock").write_text(debian.render_lock(LOCK))
+    for name in ("linked", "plain"):
+        for file in ("go.mod", "go.sum"):
+            (checkout.images / name / file).touch()
+    digests.update_table(checkout, "go", dict.fromkeys(("linked/linked", "linked/beside", "plain/plain"), DIGEST))
+    inputs = Inputs(load_catalogue(checkout), tmp_path / "cache")
+    names = ["linked", "plain", "above"]
+    assert [name for name in names if recipe.is_unlocked(inputs, name)] == []
+    assert compared(inputs, names) == ["linked/beside", "linked/linked", "plain/plain"]
+    replace_package(inputs, "buildroot")
+    assert [name for name in names if recipe.is_unlocked(inputs, name)] == ["linked", "above"]
+    assert recipe.unlocked_programs(inputs, inputs.catalogue.get("linked")) == {"linked/linked"}
+    assert compared(inputs, names) == ["linked/beside", "plain/plain"]
+
+
 def test_programs_are_what_the_tools_script_installs() -> None:
     """A machine that `make tools` prepared lacks nothing; apt, dpkg and util-linux are on every Debian."""
-    script = (find_checkout().root / "scripts" / "tools").read_text()
+    script = re.split(r"[\s()]+", (find_checkout().root / "scripts" / "tools").read_text())
     asked = {package for package in recipe.PROGRAMS.values() if package not in {"apt", "dpkg", "util-linux"}}
     assert all(package in script for package in asked)

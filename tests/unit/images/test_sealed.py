@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from skerry.base.errors import ProcessError
+from skerry.base.paths import find_checkout
 from skerry.images.sealed import Bind, run_sealed
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces with mounts")
@@ -78,3 +82,32 @@ def test_nothing_of_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     say("true", tmp_path)
     assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
     assert list((tmp_path / "places").iterdir()) == []
+
+
+BEAT = "(while :; do echo x >> /build/out/beat; sleep 0.05; done) & wait"
+KILLED = """
+import sys
+from pathlib import Path
+from skerry.images.sealed import Bind, run_sealed
+out = Path(sys.argv[1])
+run_sealed(
+    ["/bin/sh", "-c", sys.argv[2]], binds=[Bind(out, "/build/out", writable=True)], env={"PATH": "/usr/bin:/bin"},
+    cwd="/", log=out / "log", root=Path("/"), deadline_s=60,
+)
+"""
+
+
+def test_nothing_of_it_goes_on_when_the_builder_is_killed(tmp_path: Path) -> None:
+    beat, deadline = tmp_path / "beat", time.monotonic() + 30
+    words = [sys.executable, "-c", KILLED, str(tmp_path), BEAT]
+    variables = {**os.environ, "PYTHONPATH": str(find_checkout().root / "src")}  # noqa: TID251  a child's, like ours
+    child = os.posix_spawn(sys.executable, words, variables)
+    while not beat.exists():
+        assert time.monotonic() < deadline, "the program did not start"
+        time.sleep(0.05)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    time.sleep(0.5)
+    size = beat.stat().st_size
+    time.sleep(0.5)
+    assert beat.stat().st_size == size

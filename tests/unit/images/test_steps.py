@@ -1,7 +1,8 @@
-"""A failing step shows the end of its log and where the whole of it is; a lock waits and dies with its holder."""
+"""A failing step shows the end of its log and where the whole of it is; locks and folders die with their holder."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import pytest
 
 from skerry.base import clock, process
 from skerry.base.errors import ProcessError
-from skerry.images.steps import exclusive, run_logged
+from skerry.images.steps import exclusive, run_logged, scratch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +68,30 @@ def test_a_holder_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     start = clock.monotonic()
     with exclusive(tmp_path / "lock"):
         assert clock.monotonic() - start < 1
+
+
+def test_a_folder_to_work_in_goes_and_another_ones_stays(tmp_path: Path) -> None:
+    with scratch("work.", parent=tmp_path) as first, scratch("work.", parent=tmp_path) as second:
+        (second / "file").touch()
+        assert first.is_dir()
+        assert first != second
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_one_left_goes_when_the_next_begins(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from skerry.images.steps import scratch\n"
+        "with scratch('work.', parent=Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'file').touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    variables = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = process.run([sys.executable, "-c", code, tmp_path], env=variables, check=False)
+    assert killed.status == -9
+    [left] = tmp_path.iterdir()
+    (tmp_path / "work.link").symlink_to(tmp_path)
+    (tmp_path / "working").mkdir()
+    with scratch("work.", parent=tmp_path) as folder:
+        assert folder != left
+        assert not left.exists()
+    assert {place.name for place in tmp_path.iterdir()} == {"work.link", "working"}

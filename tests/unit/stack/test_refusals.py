@@ -211,6 +211,9 @@ def test_too_many_edges_are_refused(example: Example) -> None:
     assert caught.value.code == "stack.too_many_edges"
 
 
+UUID = "00000000-0000-7000-8000-0000000000aa"
+
+
 @pytest.mark.parametrize(
     ("code", "make"),
     [
@@ -219,8 +222,8 @@ def test_too_many_edges_are_refused(example: Example) -> None:
         ("stack.bad_site", lambda: Site(addresses="10.0.0.0/24")),
         ("stack.bad_site", lambda: Site(addresses="10.0.0.1/16")),
         ("stack.bad_site", lambda: Site(addresses="8.8.0.0/16")),
-        ("stack.bad_pool", lambda: Pool("x", "00000000-0000-7000-8000-0000000000aa", 0)),
-        ("stack.too_many_pools", lambda: Pool(*["00000000-0000-7000-8000-0000000000aa"] * 2, 9999)),
+        ("stack.bad_pool", lambda: Pool("x", UUID, 0)),
+        ("stack.too_many_pools", lambda: Pool(UUID, UUID, 9999)),
     ],
 )
 def test_a_bad_site_or_pool_is_refused(code: str, make: Callable[[], Any]) -> None:
