@@ -53,6 +53,10 @@ TOOLCHAIN_PREFIX = "go/"
 SOURCE_SUFFIXES = (".go", ".h", ".mod", ".sum")
 DIGESTS_TABLE = "go"
 LINKER_FLAGS = "-s -w -buildid="
+# Go's build cache knows flags, not SOURCE_DATE_EPOCH: an object with the time of another build in it would be used again.
+TIMELESS = " ".join(
+    ["-Wno-builtin-macro-redefined", *(f"""'-D__{name}__="unknown"'""" for name in ("DATE", "TIME", "TIMESTAMP"))]
+)
 # Where things are inside the sealed root: the same everywhere, because paths can end up in programs.
 INSIDE_GO = "/build/go"
 INSIDE_MODULES = "/build/modules"
@@ -432,7 +436,7 @@ def _compile_environment(one: GoBinary, cpu: str) -> dict[str, str]:
             "GOAMD64": cpu.rsplit("-", 1)[-1],
             "CGO_CFLAGS": optimise,
             "CGO_CXXFLAGS": optimise,
-            "CGO_CPPFLAGS": f"-I{INSIDE_SOURCE}/include",
+            "CGO_CPPFLAGS": f"-I{INSIDE_SOURCE}/include {TIMELESS}",
         }
     return variables
 

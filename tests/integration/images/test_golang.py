@@ -52,7 +52,7 @@ LINKED = """package main
 
 /*
 #include "place.h"
-static const char *place(void) { return PLACE __FILE__; }
+static const char *place(void) { return PLACE __FILE__ " on " __DATE__ " at " __TIME__; }
 */
 import "C"
 
