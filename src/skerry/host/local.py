@@ -22,6 +22,7 @@ from skerry.base import clock
 from skerry.base.canonical import digest_of
 from skerry.base.errors import PreconditionError, ProcessError
 from skerry.host import health
+from skerry.host.bridges import remove_strays
 from skerry.host.files import Staged, remove_unused, stage_files
 from skerry.host.holders import is_lost, lost_networks
 from skerry.host.ingress import apply_filter, remove_filter
@@ -116,6 +117,7 @@ class Driver:
         lost = lost_networks(self.plan, there)
         self._remove_obsolete(prepared, there)
         remove_networks(changed | lost, self.podman)
+        remove_strays(self.plan.site.addresses, self.podman, progress=self.progress)
         apply_filter(self.plan)
         ensure_networks(self.plan, self.podman)
         join_pools(self.plan, self.podman)
@@ -306,6 +308,7 @@ def down(podman: Podman, state: State, *, prefix: str, progress: Progress) -> No
         networks = sorted(podman.networks())
         if networks:
             podman.run(["network", "rm", *networks])
+        remove_strays(state.load_site().addresses, podman, progress=progress)
         remove_filter(prefix)
     state.ca_certificate.unlink(missing_ok=True)
 
