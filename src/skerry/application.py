@@ -31,7 +31,7 @@ from skerry.kit import logs, problems
 from skerry.kit.bell import Bell, make_bell
 from skerry.kit.bodies import StrictJson
 from skerry.kit.db import Database
-from skerry.kit.http import BodyLimit, Parts, RequestContext
+from skerry.kit.http import BodyLimit, Parts, RequestContext, WholeBody
 from skerry.kit.settings import load_settings
 from skerry.models.catalog import read_catalog
 from skerry.models.endpoints import router as models_router
@@ -79,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(StrictJson)
     app.add_middleware(BodyLimit, larger=LARGER_BODIES)
     app.add_middleware(RequestContext)
+    app.add_middleware(WholeBody)
     return app
 
 
