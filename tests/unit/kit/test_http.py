@@ -144,7 +144,7 @@ def test_an_undeclared_body_over_the_limit_is_refused() -> None:
         for _ in range(BODY_LIMIT_BYTES // 65536 + 1):
             yield b"x" * 65536
 
-    for path, kind in (("/bytes", "text/plain"), ("/body", "application/json")):
+    for path, kind in (("/bytes", "text/plain"), ("/body", "application/json"), ("/body", "application/octet-stream")):
         answer = ask("POST", path, content=pieces(), headers={"content-type": kind})
         assert (answer.status_code, answer.json()["code"]) == (413, "request.too_large")
 
