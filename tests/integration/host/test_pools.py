@@ -53,6 +53,12 @@ def wait_until(condition: Callable[[], bool], *, deadline_s: float = OUTAGE_S) -
         time.sleep(0.1)
 
 
+def kill(pid: int) -> None:
+    # Nought would be our own process group.
+    assert pid > 0
+    os.kill(pid, signal.SIGKILL)
+
+
 def ports_of_bridges(small: Small) -> dict[str, int]:
     """Return how many ports the bridge of each of the pool's networks has."""
     own = {item.network.name for item in small.plan.instances[WORKER].attachments}
@@ -68,7 +74,7 @@ def test_killed_again_and_again_it_comes_back_and_nothing_else_falls(small: Smal
     before = pids(small)
     for _ in range(4):  # more often than a network of 14 addresses would bear, had each start taken one
         pid = small.pid(WORKER)
-        os.kill(pid, signal.SIGKILL)
+        kill(pid)
         wait_until(lambda pid=pid: small.pid(WORKER) not in {0, pid})  # type: ignore[misc]
         wait_until(lambda: small.rows()[WORKER].well)
     assert small.rows()[WORKER].restarts == 4
@@ -105,7 +111,7 @@ def test_it_sees_its_own_secret_and_nothing_of_the_host(small: Small) -> None:
 def test_without_its_holder_it_is_named_and_up_mends_it(small: Small, harm: str) -> None:
     before = {name: pid for name, pid in pids(small).items() if WORKER.split("@")[1] not in name}
     if harm == "kill":
-        os.kill(pids(small)[holder(small)], signal.SIGKILL)
+        kill(pids(small)[holder(small)])
         wait_until(lambda: small.podman.containers()[holder(small)].status != "running")
         # It goes on in the namespaces that nobody holds any more.
         instance = small.plan.instances[WORKER]
@@ -124,7 +130,7 @@ def test_without_its_holder_it_is_named_and_up_mends_it(small: Small, harm: str)
 
 
 def test_down_leaves_nothing_of_it(small: Small) -> None:
-    os.kill(small.pid(WORKER), signal.SIGKILL)
+    kill(small.pid(WORKER))
     small.down()
     assert small.ids() == {}
     assert small.podman.networks() == {}
