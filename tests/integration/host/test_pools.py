@@ -72,7 +72,7 @@ def ports_of_bridges(small: Small) -> dict[str, int]:
 def test_killed_again_and_again_it_comes_back_and_nothing_else_falls(small: Small) -> None:
     worker = small.plan.instances[WORKER].container
     before = pids(small)
-    for _ in range(4):  # more often than a network of 14 addresses would bear, had each start taken one
+    for _ in range(4):
         pid = small.pid(WORKER)
         kill(pid)
         wait_until(lambda pid=pid: small.pid(WORKER) not in {0, pid})  # type: ignore[misc]
