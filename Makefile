@@ -40,8 +40,9 @@ logs: ## Show the newest lines of every service
 	@$(SKERRY) stack logs
 clean: ## Remove the stack and its data (asks first)
 	@$(SKERRY) stack clean
-demo: up ## Bootstrap and let an agent read a log, under policy, on the local model
-	@$(SKERRY) bootstrap --organization demo --admin-email admin@demo.example
+demo: images ## Start everything, bootstrap, and let an agent read a log, under policy, on the local model
+	@$(SKERRY) stack up --no-next
+	@$(SKERRY) bootstrap --organization demo --admin-email admin@demo.example --hide-secrets
 	@$(SKERRY) demo
 
 ##@ Checking

@@ -20,6 +20,7 @@ from skerry.auth.temporal import TemporalDoor
 from skerry.auth.tokens import Issuer
 from skerry.authz.opa import Opa
 from skerry.events.service import EventStreams
+from skerry.executions.endpoints import STREAM_PATH, STREAMS_AT_ONCE
 from skerry.executions.endpoints import router as executions_router
 from skerry.files.endpoints import UPLOAD_BODY_BYTES, UPLOAD_PATH
 from skerry.files.endpoints import router as files_router
@@ -31,8 +32,9 @@ from skerry.kit import logs, problems
 from skerry.kit.bell import Bell, make_bell
 from skerry.kit.bodies import StrictJson
 from skerry.kit.db import Database
-from skerry.kit.http import BodyLimit, Parts, RequestContext
+from skerry.kit.http import BodyLimit, Parts, RequestContext, WholeBody
 from skerry.kit.settings import load_settings
+from skerry.kit.turns import Turns
 from skerry.models.catalog import read_catalog
 from skerry.models.endpoints import router as models_router
 from skerry.steps.endpoints import WORKER_BODY_BYTES, WORKER_PATH
@@ -76,9 +78,11 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(Turns, path=STREAM_PATH, at_once=STREAMS_AT_ONCE)
     app.add_middleware(StrictJson)
     app.add_middleware(BodyLimit, larger=LARGER_BODIES)
     app.add_middleware(RequestContext)
+    app.add_middleware(WholeBody)
     return app
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess  # noqa: TID251  a server that is watched and signalled, not a program that is run to its end
@@ -16,14 +17,17 @@ import httpx
 from tests.integration.built import built_image
 from tests.integration.postgres import free_port
 
+from skerry import bootstrap
 from skerry.base import clock
 from skerry.base.paths import find_checkout
 from skerry.base.process import run
+from skerry.organizations import service as organizations
 from skerry.stack.template import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
+    from uuid import UUID
 
     from tests.integration.postgres import Server
 
@@ -70,6 +74,51 @@ class Api:
         """Send SIGTERM and return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(deadline_s)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An organisation with an administrator's key."""
+
+    organization_id: UUID
+    slug: str
+    key: str
+    user_id: UUID
+    queue_id: UUID
+
+
+def inside(server: Server, work: Callable[[bootstrap.House], Coroutine[Any, Any, Any]]) -> Any:
+    """Run `work` with a house of its own, as bootstrap does."""
+
+    async def go() -> Any:
+        async with bootstrap.opened(server.settings) as house:
+            return await work(house)
+
+    return asyncio.run(go())
+
+
+def make_tenant(server: Server, slug: str) -> Tenant:
+    """Make an organisation as bootstrap does, without its namespace: Temporal has no part in these tests."""
+
+    async def go(house: bootstrap.House) -> Tenant:
+        async with house.database.platform_transaction("bootstrap") as session:
+            organization, _ = await organizations.ensure(session, slug=slug, name=slug)
+        organization_id = organization["organization_id"]
+        async with house.database.tenant_transaction(organization_id) as session:
+            made = await bootstrap.make_rows(
+                house, session, organization, email=f"ada@{slug}.test", queue="default", new_key=True
+            )
+        from_text = type(organization_id)
+        return Tenant(
+            organization_id,
+            slug,
+            made["api_key"]["token"],
+            from_text(made["administrator"]["id"]),
+            from_text(made["worker_queue"]["id"]),
+        )
+
+    tenant: Tenant = inside(server, go)
+    return tenant
 
 
 def wait_for(url: str, *, deadline_s: float = START_DEADLINE_S) -> None:

@@ -21,7 +21,8 @@ def remove_strays(roots: tuple[str, ...] = ALL_ROOTS) -> None:
     listed = json.loads(run(["podman", "ps", "--all", "--format=json"]).stdout or "[]") or []
     for item in listed:
         if (item.get("Labels") or {}).get(LABEL_STATE, "").startswith(roots):
-            run(["podman", "rm", "--force", "--time=0", item["Names"][0]], check=False)
+            # With what hangs on it: a pool's worker on its holder.
+            run(["podman", "rm", "--force", "--depend", "--time=0", item["Names"][0]], check=False)
     networks = json.loads(run(["podman", "network", "ls", "--format=json"]).stdout or "[]") or []
     for network in networks:
         if (network.get("labels") or {}).get(LABEL_STATE, "").startswith(roots):

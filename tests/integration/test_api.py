@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import text
-from tests.integration.core import Api, Opa, running_api, running_opa
+from tests.integration.core import Api, Opa, Tenant, inside, make_tenant, running_api, running_opa
 from tests.integration.postgres import Server, running_postgres
 
 from skerry import bootstrap
@@ -21,28 +20,15 @@ from skerry.auth.tokens import Subject
 from skerry.base import clock
 from skerry.base.errors import SkerryError
 from skerry.kit.ids import new_id
-from skerry.organizations import service as organizations
 from skerry.users import repository as users
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Coroutine, Iterator
-    from uuid import UUID
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.integration
 
 AWAY = {"valkey", "minio", "temporal", "litellm", "models"}
-
-
-@dataclass(frozen=True)
-class Tenant:
-    """An organisation with an administrator's key."""
-
-    organization_id: UUID
-    slug: str
-    key: str
-    user_id: UUID
-    queue_id: UUID
 
 
 @dataclass
@@ -54,40 +40,6 @@ class Site:
     api: Api
     acme: Tenant
     globex: Tenant
-
-
-def inside(server: Server, work: Callable[[bootstrap.House], Coroutine[Any, Any, Any]]) -> Any:
-    """Run `work` with a house of its own, as bootstrap does."""
-
-    async def go() -> Any:
-        async with bootstrap.opened(server.settings) as house:
-            return await work(house)
-
-    return asyncio.run(go())
-
-
-def make_tenant(server: Server, slug: str) -> Tenant:
-    """Make an organisation as bootstrap does, without its namespace: Temporal has no part in these tests."""
-
-    async def go(house: bootstrap.House) -> Tenant:
-        async with house.database.platform_transaction("bootstrap") as session:
-            organization, _ = await organizations.ensure(session, slug=slug, name=slug)
-        organization_id = organization["organization_id"]
-        async with house.database.tenant_transaction(organization_id) as session:
-            made = await bootstrap.make_rows(
-                house, session, organization, email=f"ada@{slug}.test", queue="default", new_key=True
-            )
-        from_text = type(organization_id)
-        return Tenant(
-            organization_id,
-            slug,
-            made["api_key"]["token"],
-            from_text(made["administrator"]["id"]),
-            from_text(made["worker_queue"]["id"]),
-        )
-
-    tenant: Tenant = inside(server, go)
-    return tenant
 
 
 def make_key(

@@ -22,10 +22,12 @@ from skerry.steps.schemas import Chunk, Chunks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager
     from uuid import UUID
 
     from skerry.events.presenter import Shown
     from skerry.kit.bell import Bell
+    from skerry.kit.db import ReadSession
 
 pytestmark = pytest.mark.integration
 
@@ -148,6 +150,32 @@ async def test_with_the_bell_it_is_prompt_and_without_it_is_late(house: House) -
         found = await follower
         assert time.monotonic() - end < longest_s
         assert text_of(found) == "0 1 2 "
+
+
+async def test_streams_without_news_cost_one_look_a_second_together(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = EventStreams(house.database, lone_bell())
+    runs = [await key_of(house, await house.started()) for _ in range(15)]
+    followers = [asyncio.create_task(collect(streams, run, None)) for run in runs]
+    await asyncio.sleep(1.5)
+    reads = 0
+    tenant_read = house.database.tenant_read
+
+    def counted(organization_id: UUID) -> AbstractAsyncContextManager[ReadSession]:
+        nonlocal reads
+        reads += 1
+        return tenant_read(organization_id)
+
+    monkeypatch.setattr(house.database, "tenant_read", counted)
+    await asyncio.sleep(3.2)
+    monkeypatch.undo()
+    assert 1 <= reads <= 4
+    await work(house, runs[7].execution_id, words=2)
+    assert text_of(await followers[7]) == "0 1 "
+    for follower in followers:
+        follower.cancel()
+    await asyncio.gather(*followers, return_exceptions=True)
 
 
 async def test_a_client_that_is_cut_everywhere_misses_nothing(house: House) -> None:

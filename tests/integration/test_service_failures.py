@@ -76,6 +76,12 @@ def wait_until(condition: Callable[[], bool], *, deadline_s: float) -> float:
     return clock.monotonic() - begun
 
 
+def kill(pid: int) -> None:
+    # Nought would be our own process group.
+    assert pid > 0
+    os.kill(pid, signal.SIGKILL)
+
+
 def report(stack: Stack) -> dict[str, Any]:
     """Return what the API says in detail, asked from where the edge stands."""
     url = f"http://{stack.address('edge', 'api')}:8000/api/health/detailed"
@@ -133,7 +139,7 @@ def test_one_that_is_killed_comes_back_by_itself(stack: Stack, service: str) -> 
     before = others(stack, service)
     pid = stack.pid(service)
     # The process itself: what is ended through podman counts as stopped, and stays so.
-    os.kill(pid, signal.SIGKILL)
+    kill(pid)
     wait_until(lambda: stack.pid(service) not in {0, pid}, deadline_s=30)
     well_again(stack)
     assert others(stack, service) == before
@@ -165,10 +171,36 @@ def test_a_pools_worker_that_is_killed_comes_back_by_itself(stack: Stack) -> Non
     children = [pid for pid in stack.pids(worker) if pid != keeper]
     assert children
     for pid in children:
-        os.kill(pid, signal.SIGKILL)
+        kill(pid)
     wait_until(lambda: bool(set(stack.pids(worker)) - {keeper, *children}), deadline_s=30)
     well_again(stack)
     assert stack.pid(worker) == keeper
+    assert others(stack, worker) == before
+
+
+def test_a_pools_container_that_is_killed_comes_back_by_itself(stack: Stack) -> None:
+    worker = pool_worker(stack)
+    before = others(stack, worker)
+    pid = stack.pid(worker)
+    # Its first process, and all others with it: what keeps a worker running inside is gone too.
+    kill(pid)
+    wait_until(lambda: stack.pid(worker) not in {0, pid}, deadline_s=30)
+    well_again(stack)
+    assert others(stack, worker) == before
+
+
+def test_a_pool_that_lost_what_holds_its_namespaces_is_named_and_up_mends_it(stack: Stack) -> None:
+    worker = pool_worker(stack)
+    before = others(stack, worker)
+    holder = stack.instance(worker).holder
+    assert holder is not None
+    kill(stack.podman.containers()[holder].pid)
+    wait_until(lambda: unwell(stack) == {worker}, deadline_s=10)
+    said = stack.command("stack", "status", check=False)
+    assert said.status != 0
+    assert "run `skerry stack up`" in said.stdout
+    stack.command("stack", "up")
+    well_again(stack)
     assert others(stack, worker) == before
 
 

@@ -20,11 +20,13 @@ from skerry.base.errors import (
     SkerryError,
     UnavailableError,
 )
+from skerry.base.paths import write_atomic
 from skerry.cli.stack import Here, here
 from skerry.client.context import FILE_NAME, Context, store_context
 from skerry.host import local
 from skerry.host.edge import copy_ca, urls_of
 from skerry.host.pools import load_pools, store_pool
+from skerry.host.state import PRIVATE_FILE, PRIVATE_FOLDER
 from skerry.stack.appliance import load_appliance
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from skerry.host.podman import Podman
+    from skerry.host.state import State
     from skerry.stack.plan import Plan
 
 workers = typer.Typer(help="Worker pools of this host.", no_args_is_help=True)
@@ -52,10 +55,14 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def bootstrap(
+    *,
     organization: Annotated[str, typer.Option(help="Slug: lower-case letters, digits, hyphens.")],
     admin_email: Annotated[str, typer.Option(help="The administrator's address.")],
     queue: Annotated[str, typer.Option(help="Its first worker queue.")] = "default",
     new_key: Annotated[bool, typer.Option("--new-key", help="Make another API key; the old ones stay.")] = False,
+    hide: Annotated[
+        bool, typer.Option("--hide-secrets", help="Keep key and password in files of this host; print neither.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make an organisation with its administrator, first API key, worker queue and worker pool."""
@@ -66,7 +73,9 @@ def bootstrap(
         answer = run_inside(podman, at.plan(), [*words, *(["--new-key"] if new_key else [])])
         context = keep_context(at, podman, answer)
         enrolled = ensure_pool(at, podman, organization, answer["worker_queue"])
-    answer |= {"context": str(context) if context else None, "pool": {"enrolled": enrolled}}
+        answer |= {"context": str(context) if context else None, "pool": {"enrolled": enrolled}}
+        if hide:
+            answer = hide_secrets(at.state, answer)
     if as_json:
         print(json.dumps(answer, indent=2))
     else:
@@ -129,6 +138,17 @@ def keep_context(at: Here, podman: Podman, answer: Mapping[str, Any]) -> Path | 
     return path
 
 
+def hide_secrets(state: State, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the password in a file (0600); return the answer without it and without the key, which the context has."""
+    administrator, key = dict(answer["administrator"]), answer["api_key"]
+    if administrator["password"]:
+        path = state.passwords / f"{answer['organization']['slug']}.{administrator['email']}"
+        path.parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        write_atomic(path, f"{administrator['password']}\n".encode(), mode=PRIVATE_FILE)
+        administrator |= {"password": None, "password_file": str(path)}
+    return {**answer, "administrator": administrator, "api_key": {**key, "token": None} if key else None}
+
+
 def ensure_pool(at: Here, podman: Podman, organization: str, queue: Mapping[str, str]) -> bool:
     """Enrol a pool of the queue unless this host has one; return whether it was enrolled now."""
     if queue["id"] in {pool.queue_id for pool in load_pools(at.state)}:
@@ -165,14 +185,18 @@ def instance_name_of(queue_id: str) -> str:
 
 
 def print_bootstrap(answer: Mapping[str, Any]) -> None:
-    """Say what is there now; keys and passwords are shown by the run that made them."""
+    """Say what is there now; keys and passwords are shown by the run that made them, unless they were hidden."""
     organization, administrator, key = answer["organization"], answer["administrator"], answer["api_key"]
     made = "made" if organization["made"] else "was there already"
     print(f"Organisation {organization['slug']} ({organization['id']}) {made}.")
     print(f"Administrator {administrator['email']}")
     if administrator["password"]:
         print(f"  password, shown once: {administrator['password']}")
-    if key:
+    if path := administrator.get("password_file"):
+        print(f"  password, kept in {path}")
+    if key and not key["token"]:
+        print(f"API key, valid until {key['expires_at']}, kept for the commands of this host in {answer['context']}")
+    elif key:
         print(f"API key, shown once, valid until {key['expires_at']}:\n{key['token']}")
         print(f"The commands of this host use it: {answer['context']}")
     else:

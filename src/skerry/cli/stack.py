@@ -99,6 +99,7 @@ def check() -> None:
 def up(
     install: Annotated[bool, typer.Option("--install", help="Install Debian packages this host lacks.")] = False,
     name: Annotated[str, typer.Option(help="DNS name of the edge; kept for later commands.")] = "",
+    no_next: Annotated[bool, typer.Option("--no-next", help="Do not say what to do next.")] = False,
 ) -> None:
     """Start what does not run, replace what changed, wait until all is well, say where things are."""
     at = here()
@@ -125,7 +126,7 @@ def up(
     if certificate is not None:
         print(f"  {'root of CA':<12} {certificate}")
     print(f"  {'state':<12} {at.state.root}")
-    if not plan.pools:
+    if not plan.pools and not no_next:
         print("\nNext: skerry bootstrap --organization SLUG --admin-email EMAIL")
 
 

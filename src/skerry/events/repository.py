@@ -10,6 +10,7 @@ from skerry.tables.executions import execution_counters, execution_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from sqlalchemy import RowMapping
 
@@ -38,6 +39,17 @@ async def last_position(session: ReadSession, run: RunKey) -> int:
         )
     )
     return int(position or 0)
+
+
+async def last_positions(session: ReadSession, organization_id: UUID, execution_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return the position of the newest event of each of an organisation's executions."""
+    rows = await session.all(
+        select(execution_counters.c.execution_id, execution_counters.c.last_event).where(
+            execution_counters.c.organization_id == organization_id,
+            execution_counters.c.execution_id.in_(execution_ids),
+        )
+    )
+    return {row["execution_id"]: int(row["last_event"]) for row in rows}
 
 
 async def after(session: ReadSession, run: RunKey, position: int) -> Sequence[RowMapping]:

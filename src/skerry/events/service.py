@@ -1,7 +1,8 @@
 """Streams of events: one reader of PostgreSQL for each execution and process, however many connections follow it.
 
-Contract: no transaction is held while a stream waits. News wakes the reader by the bell, and without the bell it
-looks once a second. A connection gets every event after the position it gives, in order, once.
+Contract: no transaction is held while a stream waits. News wakes the reader by the bell; what the bell missed is found
+by one look a second for all executions of an organisation that are followed here. However many are followed, they share
+READS_AT_ONCE connections. A connection gets every event after the position it gives, in order, once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import RowMapping
 
-    from skerry.kit.bell import Bell
+    from skerry.kit.bell import Bell, Listener
     from skerry.kit.db import Database, ReadSession
     from skerry.record.events import RunKey
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0
 KEEPALIVE_S: Final = 15.0
+READS_AT_ONCE: Final = 4
 BACKLOG_ROWS: Final = 2000
 """A connection that falls further behind reads from PostgreSQL again instead of keeping more in memory."""
 HISTORY_ROWS: Final = 1000
@@ -75,6 +77,7 @@ class _Tail:
     position: int
     followers: set[Follower]
     task: asyncio.Task[None] | None = None
+    listener: Listener | None = None
 
 
 class EventStreams:
@@ -84,6 +87,8 @@ class EventStreams:
         self._database = database
         self._bell = bell
         self._tails: dict[RunKey, _Tail] = {}
+        self._reading = asyncio.Semaphore(READS_AT_ONCE)
+        self._looking: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def _following(self, run: RunKey, position: int) -> AsyncIterator[tuple[Follower, int]]:
@@ -92,6 +97,8 @@ class EventStreams:
         if tail is None:
             tail = self._tails[run] = _Tail(position, set())
             tail.task = asyncio.create_task(self._read_for_ever(run, tail))
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_until_nobody_follows())
         follower = Follower()
         tail.followers.add(follower)
         try:
@@ -104,7 +111,7 @@ class EventStreams:
                     tail.task.cancel()
 
     async def _read_for_ever(self, run: RunKey, tail: _Tail) -> None:
-        async with self._bell.listening(bell_name(run.execution_id)) as listener:
+        async with self._bell.listening(bell_name(run.execution_id)) as tail.listener:
             while True:
                 rows = await self._read(run, tail.position)
                 if rows:
@@ -112,13 +119,34 @@ class EventStreams:
                     for follower in tail.followers:
                         follower.offer(rows)
                 if len(rows) < repository.PAGE_ROWS:
-                    await listener.wait(POLL_S)
+                    await tail.listener.wait(None)
+
+    async def _look_until_nobody_follows(self) -> None:
+        while self._tails:
+            await asyncio.sleep(POLL_S)
+            for organization_id in {run.organization_id for run in self._tails}:
+                try:
+                    await self._look(organization_id)
+                except Exception as error:  # noqa: BLE001  whatever it is, the next look comes
+                    log.warning("nobody can look for events: %s", error)
+
+    async def _look(self, organization_id: UUID) -> None:
+        """Wake the readers of an organisation's executions that have news."""
+        followed = {
+            run.execution_id: tail for run, tail in self._tails.items() if run.organization_id == organization_id
+        }
+        async with self._reading, self._database.tenant_read(organization_id) as session:
+            newest = await repository.last_positions(session, organization_id, list(followed))
+        for execution_id, position in newest.items():
+            tail = followed[execution_id]
+            if position > tail.position and tail.listener is not None:
+                tail.listener.ring()
 
     async def _read(self, run: RunKey, position: int) -> list[Row]:
         """Return the next page, as soon as PostgreSQL gives it: a stream that has begun outlasts its absence."""
         while True:
             try:
-                async with self._database.tenant_read(run.organization_id) as session:
+                async with self._reading, self._database.tenant_read(run.organization_id) as session:
                     return [row_of(row) for row in await repository.after(session, run, position)]
             except Exception as error:  # noqa: BLE001  whatever it is, connections wait for it to pass
                 log.warning("events cannot be read: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/api/v1", tags=["executions"])
 
 KEEPALIVE: Final = b": keep-alive\n\n"
+STREAM_PATH: Final = re.compile(r"/api/v1/executions/[^/]+/stream")
+STREAMS_AT_ONCE: Final = 6
+"""So many streams are opened at a time: each takes a database connection twice, and the others have to have some."""
 STREAM_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 
 

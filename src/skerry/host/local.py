@@ -22,19 +22,21 @@ from skerry.base import clock
 from skerry.base.canonical import digest_of
 from skerry.base.errors import PreconditionError, ProcessError
 from skerry.host import health
+from skerry.host.bridges import remove_strays
 from skerry.host.files import Staged, remove_unused, stage_files
+from skerry.host.holders import is_lost, lost_networks
 from skerry.host.ingress import apply_filter, remove_filter
-from skerry.host.networks import detach_changed, ensure_networks, join_pools
-from skerry.host.podman import LABEL_DIGEST, LABEL_INSTANCE, LABEL_LEVEL
+from skerry.host.networks import changed_networks, ensure_networks, join_pools, remove_networks
+from skerry.host.podman import LABEL_DIGEST, LABEL_HOLDS, LABEL_INSTANCE, LABEL_LEVEL
 from skerry.host.pools import load_pools
 from skerry.host.secrets import hand_over, make_secrets
 from skerry.stack.appliance import load_appliance
 from skerry.stack.graph import needs_of
 from skerry.stack.plan import make_plan
-from skerry.stack.render_podman import create_container, create_volume
+from skerry.stack.render_podman import create_container, create_holder, create_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from skerry.base.paths import Checkout
@@ -78,11 +80,7 @@ class Driver:
         """
         prepared = self._prepare()
         with self.progress.step("networks and packet filter"):
-            self._remove_obsolete(prepared, self.podman.containers().values())
-            detach_changed(self.plan, self.podman)
-            apply_filter(self.plan)
-            ensure_networks(self.plan, self.podman)
-            join_pools(self.plan, self.podman)
+            self._make_networks(prepared, self.podman.containers(), changed_networks(self.plan, self.podman))
             self._ensure_volumes()
         self._bring(list(self.plan.instances.values()), prepared)
         remove_unused(prepared.staged, self.plan)
@@ -96,11 +94,9 @@ class Driver:
         prepared = self._prepare()
         instance = self.plan.instances[name]
         with self.progress.step(f"networks of {name}"):
-            there = self.podman.containers().values()
-            self._remove_obsolete(prepared, [item for item in there if item.name == instance.container])
-            apply_filter(self.plan)
-            ensure_networks(self.plan, self.podman)
-            join_pools(self.plan, self.podman)
+            there = self.podman.containers()
+            own = {container: there[container] for container in instance.containers if container in there}
+            self._make_networks(prepared, own, set())
         self._bring([instance], prepared)
 
     def _prepare(self) -> Prepared:
@@ -116,14 +112,30 @@ class Driver:
         }
         return Prepared(staged, digests, limits=limits)
 
-    def _remove_obsolete(self, prepared: Prepared, there: Iterable[Container]) -> None:
-        wanted = {item.container: prepared.digests[item.name] for item in self.plan.instances.values()}
-        gone = [
-            item
-            for item in there
+    def _make_networks(self, prepared: Prepared, there: Mapping[str, Container], changed: set[str]) -> None:
+        """Remove the obsolete containers among `there` and the changed networks, then make what is missing."""
+        lost = lost_networks(self.plan, there)
+        self._remove_obsolete(prepared, there)
+        remove_networks(changed | lost, self.podman)
+        remove_strays(self.plan.site.addresses, self.podman, progress=self.progress)
+        apply_filter(self.plan)
+        ensure_networks(self.plan, self.podman)
+        join_pools(self.plan, self.podman)
+
+    def _remove_obsolete(self, prepared: Prepared, there: Mapping[str, Container]) -> None:
+        wanted = {
+            name: prepared.digests[item.name] for item in self.plan.instances.values() for name in item.containers
+        }
+        gone = {
+            item.name
+            for item in there.values()
             if wanted.get(item.name) != item.labels.get(LABEL_DIGEST) or item.status not in KEPT_STATES
-        ]
-        remove_containers(gone, self.podman, progress=self.progress)
+        }
+        for instance in self.plan.instances.values():
+            # An instance cannot change its holder: both go.
+            if is_lost(instance, there) or gone & set(instance.containers):
+                gone |= there.keys() & set(instance.containers)
+        remove_containers([there[name] for name in sorted(gone)], self.podman, progress=self.progress)
 
     def _ensure_volumes(self) -> None:
         there = self.podman.volumes()
@@ -197,27 +209,29 @@ class Driver:
 
     def _start_service(self, instance: Instance, prepared: Prepared) -> None:
         with self.progress.step(f"service {instance.name}"):
-            there = self.podman.container(instance.container)
-            if there is None:
-                self._create(instance, prepared)
-            elif there.status == "paused":
-                self.podman.run(["unpause", instance.container])
-            if there is None or there.status not in ("running", "paused"):
-                self.podman.run(["start", instance.container])
+            for name in instance.containers:
+                there = self.podman.container(name)
+                if there is None:
+                    self._create(instance, prepared, holder=name == instance.holder)
+                elif there.status == "paused":
+                    self.podman.run(["unpause", name])
+                if there is None or there.status not in ("running", "paused"):
+                    self.podman.run(["start", name])
             self._wait_well(instance)
 
-    def _create(self, instance: Instance, prepared: Prepared) -> None:
-        levels = {name: number for number, level in enumerate(self.plan.levels) for name in level}
-        labels = {
-            **self.podman.labels,
-            LABEL_INSTANCE: instance.name,
-            LABEL_DIGEST: prepared.digests[instance.name],
-            LABEL_LEVEL: str(levels[instance.name]),
-        }
+    def _create(self, instance: Instance, prepared: Prepared, *, holder: bool = False) -> None:
         if not self.podman.has_image(instance.image):
             raise PreconditionError(
                 "preflight.missing_image", f"{instance.name}: {instance.image} is not built", "run `make images`"
             )
+        level = next(number for number, level in enumerate(self.plan.levels) if instance.name in level)
+        labels = {**self.podman.labels, LABEL_DIGEST: prepared.digests[instance.name]}
+        if holder and instance.pool:
+            # Stopped after what it holds.
+            labels |= {LABEL_HOLDS: instance.name, LABEL_LEVEL: str(level - 1)}
+            self.podman.run(create_holder(instance, instance.pool, labels=labels, limits=prepared.limits))
+            return
+        labels |= {LABEL_INSTANCE: instance.name, LABEL_LEVEL: str(level)}
         files = prepared.staged.of(instance)
         self.podman.run(create_container(instance, files, labels=labels, limits=prepared.limits))
         with self._guard:
@@ -269,6 +283,7 @@ def digest_instance(instance: Instance, staged: Staged, *, secrets: Mapping[str,
     """
     own = {item.network.name for item in instance.own_attachments}
     words = create_container(instance, staged.of(instance), labels={}, limits=limits)
+    words += create_holder(instance, instance.pool, labels={}, limits=limits) if instance.pool else []
     kept = [
         word for word in words if not word.startswith("--network=") or word.split("=", 1)[1].partition(":")[0] in own
     ]
@@ -293,6 +308,7 @@ def down(podman: Podman, state: State, *, prefix: str, progress: Progress) -> No
         networks = sorted(podman.networks())
         if networks:
             podman.run(["network", "rm", *networks])
+        remove_strays(state.load_site().addresses, podman, progress=progress)
         remove_filter(prefix)
     state.ca_certificate.unlink(missing_ok=True)
 
@@ -325,7 +341,10 @@ def remove_containers(containers: list[Container], podman: Podman, *, progress: 
         with progress.step("stop " + ", ".join(sorted(levels[level]))):
             # Each has its own time to stop; podman kills after it, so the deadline is only for a podman that hangs.
             podman.run(["stop", *levels[level]], deadline_s=STOP_DEADLINE_S)
-    _remove(sorted(item.name for item in containers), podman)
+    # podman removes nothing that another container still hangs on.
+    holders = {item.name for item in containers if LABEL_HOLDS in item.labels}
+    _remove(sorted({item.name for item in containers} - holders), podman)
+    _remove(sorted(holders), podman)
 
 
 def _remove(names: list[str], podman: Podman) -> None:

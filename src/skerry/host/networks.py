@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING
 from skerry.stack.render_podman import create_network
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from skerry.host.podman import NetworkRecord, Podman
     from skerry.stack.plan import Network, Plan
 
 
-def detach_changed(plan: Plan, podman: Podman) -> None:
-    """Remove our networks that the plan does not have as they are, and whatever containers of ours are on them.
+def changed_networks(plan: Plan, podman: Podman) -> set[str]:
+    """Return the names of our networks that the plan does not have as they are."""
+    return {name for name, record in podman.networks().items() if not _same(plan.networks.get(name), record)}
+
+
+def remove_networks(names: Collection[str], podman: Podman) -> None:
+    """Remove networks of ours, those of `names` that are there, and take whatever containers of ours off them.
 
     Containers whose own networks changed are gone already (their digest changed); those left only serve a pool that
     went, and leave its network.
     """
-    there = podman.networks()
-    stale = sorted(name for name, record in there.items() if not _same(plan.networks.get(name), record))
+    stale = sorted(podman.networks().keys() & set(names))
     if not stale:
         return
     for container in podman.containers().values():

@@ -24,6 +24,7 @@ LABEL_STATE = "skerry.state"
 LABEL_INSTANCE = "skerry.instance"
 LABEL_DIGEST = "skerry.digest"
 LABEL_LEVEL = "skerry.level"
+LABEL_HOLDS = "skerry.holds"
 LABEL_VERSION = "skerry.version"
 DEADLINE_S = 120.0
 

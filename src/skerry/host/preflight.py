@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from skerry.base import process
 from skerry.base.errors import PreconditionError
+from skerry.host.bridges import stray_bridges
 from skerry.host.ingress import check_filter
 from skerry.host.podman import LABEL_INSTANCE, LABEL_STATE
 from skerry.host.ports import listener_on
@@ -41,8 +42,11 @@ PODMAN_LEAST = (4, 3)
 SHOWN = 3
 INSTALL_DEADLINE_S = 900.0
 
-# Program and Debian's package of it: the containers, their watcher, and the packet filter (ours, and podman's).
-PROGRAMS = (("podman", "podman"), ("conmon", "conmon"), ("nft", "nftables"), ("iptables", "iptables"))
+# Program and Debian's package of it: the containers, their watcher, the packet filter (ours, and podman's), interfaces.
+PROGRAMS = (
+    *(("podman", "podman"), ("conmon", "conmon"), ("nft", "nftables"), ("iptables", "iptables")),
+    ("ip", "iproute2"),
+)
 NETAVARK = ("/usr/lib/podman/netavark", "/usr/libexec/podman/netavark")
 # Debian's netavark calls iptables up to 1.12; 1.12.1-8 and later (Debian 13) write nftables' rules themselves.
 NETAVARK_NFTABLES = (1, 13)
@@ -276,9 +280,10 @@ def check_others(plan: Plan, podman: Podman) -> list[Finding]:
 
 
 def check_addresses(plan: Plan, podman: Podman, machine: Machine) -> list[Finding]:
-    """Nobody else uses the addresses of our networks."""
+    """Nobody else uses the addresses of our networks; `up` removes bridges that outlived a network of ours."""
     pool = ipaddress.IPv4Network(plan.site.addresses)
     own = {item.interface for item in podman.networks().values()}
+    own |= {bridge.name for bridge in stray_bridges(plan.site.addresses, podman)}
     taken = [
         f"{network} ({interface})"
         for interface, network in routes(machine.proc / "net/route")

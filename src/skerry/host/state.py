@@ -4,6 +4,7 @@
 <root>/site.toml         the site's name
 <root>/secrets/          0700; one file per secret, 0600
 <root>/pools/            one file per enrolled worker pool
+<root>/passwords/        0700; an administrator's first password, 0600, where `skerry bootstrap` was told not to show it
 <root>/files/<digest>/   configuration as containers mount it
 <root>/hosts/            one hosts file per container
 <root>/containers.conf   podman's settings, only on hosts that need any
@@ -54,6 +55,10 @@ class State:
     @property
     def pools(self) -> Path:
         return self.root / "pools"
+
+    @property
+    def passwords(self) -> Path:
+        return self.root / "passwords"
 
     @property
     def files(self) -> Path:

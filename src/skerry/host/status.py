@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from skerry.host import health
 from skerry.host.edge import HTTPS, edge_of
+from skerry.host.holders import is_lost
 from skerry.host.memory import memory_by_container
 from skerry.stack.checks import ANY_ADDRESS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from skerry.host.podman import Container, Podman
     from skerry.host.state import State
@@ -51,7 +52,7 @@ def read_status(plan: Plan, podman: Podman) -> list[Row]:
     memory = memory_by_container({item.name: item.pid for item in there.values() if item.running})
     with ThreadPoolExecutor(PARALLEL) as threads:
         rows = threads.map(
-            lambda item: _row(item, there.get(item.container), podman, memory.get(item.container, 0)),
+            lambda item: _row(item, there, podman, memory.get(item.container, 0)),
             plan.instances.values(),
         )
         return list(rows)
@@ -93,11 +94,14 @@ def _get(name: str, address: str, trust: ssl.SSLContext) -> dict[str, Any]:
         plain.close()
 
 
-def _row(instance: Instance, there: Container | None, podman: Podman, memory: int) -> Row:
+def _row(instance: Instance, containers: Mapping[str, Container], podman: Podman, memory: int) -> Row:
+    there = containers.get(instance.container)
     if there is None:
         state, detail = "missing", "it has no container: run up"
     elif instance.definition.kind == "job":
         state, detail = _job(there)
+    elif there.running and is_lost(instance, containers):
+        state, detail = "unheld", f"{instance.holder}, which holds its networks, has ended: run `skerry stack up`"
     else:
         state, detail = _service(instance, there, podman)
     ended = there is not None and not there.running

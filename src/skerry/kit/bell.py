@@ -42,8 +42,8 @@ class Listener:
         """Wake the waiter, now or at its next wait."""
         self._news.set()
 
-    async def wait(self, deadline_s: float) -> bool:
-        """Return True on news, False when `deadline_s` seconds passed without any."""
+    async def wait(self, deadline_s: float | None) -> bool:
+        """Return True on news, False when `deadline_s` seconds passed without any; None waits for ever."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), deadline_s)
         heard = self._news.is_set()

@@ -1,4 +1,4 @@
-"""Manners of every HTTP answer: a request id, a limit on bodies, security headers, one access line.
+"""Manners of every HTTP answer: a request id, a limit on bodies, which are read to their end, headers, one access line.
 
 Contract: plain ASGI middlewares, so that streams pass through untouched. `Parts` is how a room's endpoint finds what
 app.py built.
@@ -6,8 +6,10 @@ app.py built.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from skerry.base import clock
@@ -17,6 +19,8 @@ from skerry.kit.ids import new_id
 from skerry.kit.problems import respond, unforeseen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +29,9 @@ log = logging.getLogger("skerry.access")
 T = TypeVar("T")
 
 BODY_LIMIT_BYTES: Final = 1 << 20
+REST_LIMIT_BYTES: Final = 257 << 20
+"""Read and thrown away at most: a little more than what the edge lets through (appliance/config/edge/Caddyfile)."""
+REST_S: Final = 60.0
 REQUEST_ID_SHAPE: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -93,6 +100,45 @@ class RequestContext:
                 log.info("request", extra=extra)
 
 
+class WholeBody:
+    """Reads what is left of a body before an answer to its request goes out. Put it outside of everything.
+
+    A server that answers without reading closes the connection on whoever still sends: the edge may fail at sending,
+    never look at the answer, and tell its client 502. Source: RFC 9112, section 9.6, of what a reset takes away.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http" or not _has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        more = True
+
+        async def watched() -> Message:
+            nonlocal more
+            message = await receive()
+            more = message["type"] == "http.request" and message.get("more_body", False)
+            return message
+
+        async def send_after(message: Message) -> None:
+            if more and message["type"] == "http.response.start":
+                await _read_rest(watched, lambda: more)
+            await send(message)
+
+        await self._app(scope, watched, send_after)
+
+
+async def _read_rest(receive: Receive, more: Callable[[], bool]) -> None:
+    received = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REST_S):
+            while more() and received <= REST_LIMIT_BYTES:
+                received += len((await receive()).get("body", b""))
+
+
 class BodyLimit:
     """Refuses a request body over a limit: by its Content-Length at once, else when the bytes have come.
 
@@ -113,7 +159,7 @@ class BodyLimit:
         if declared is not None and declared.isdigit() and int(declared) > limit:
             await respond(_too_large(limit))(scope, receive, send)
             return
-        received = 0
+        received, begun = 0, False
 
         async def counted() -> Message:
             nonlocal received
@@ -124,10 +170,17 @@ class BodyLimit:
                     raise _too_large(limit)
             return message
 
-        try:
-            await self._app(scope, counted, send)
-        except _TooLargeError as error:  # raised by what reads before the application does
-            await respond(error)(scope, receive, send)
+        async def send_unless_over(message: Message) -> None:
+            # Whoever read the body may take the end of it for another fault (FastAPI: 400), and that is not said.
+            nonlocal begun
+            begun = begun or received <= limit
+            if begun:
+                await send(message)
+
+        with suppress(_TooLargeError):  # from what reads before the application does
+            await self._app(scope, counted, send_unless_over)
+        if received > limit and not begun:
+            await respond(_too_large(limit))(scope, receive, send)
 
 
 class _TooLargeError(SkerryError):
@@ -140,6 +193,10 @@ def _too_large(limit: int) -> _TooLargeError:
 
 def _header(scope: Scope, name: bytes) -> bytes | None:
     return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def _has_body(scope: Scope) -> bool:
+    return _header(scope, b"transfer-encoding") is not None or _header(scope, b"content-length") not in {None, b"0"}
 
 
 def _complete(headers: Any, request_id: str) -> list[tuple[bytes, bytes]]:

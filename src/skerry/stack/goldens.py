@@ -16,7 +16,7 @@ from skerry.stack.appliance import load_appliance
 from skerry.stack.plan import Pool, Site, make_plan
 from skerry.stack.render_compose import render_compose
 from skerry.stack.render_nftables import render_nftables
-from skerry.stack.render_podman import HostFiles, create_container, create_network, create_volume
+from skerry.stack.render_podman import HostFiles, create_container, create_holder, create_network, create_volume
 from skerry.stack.render_quadlet import render_quadlet
 from skerry.stack.schema import render_schemas
 
@@ -66,6 +66,8 @@ def render_podman_text(plan: Plan) -> str:
             folder = Path("/var/lib/skerry/local")
             sources = {file.source: folder / "files" / file.source for file in item.definition.files}
             files = HostFiles(sources, folder / "hosts" / item.container)
+            if item.pool:
+                commands.append(create_holder(item, item.pool, labels=labels, limits=True))
             commands.append(create_container(item, files, labels=labels, limits=True))
     return "\n".join("podman " + "\n    ".join(words) + "\n" for words in commands)
 

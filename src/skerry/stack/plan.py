@@ -169,6 +169,16 @@ class Instance:
     pool: Pool | None = None
 
     @property
+    def holder(self) -> str | None:
+        """The container that holds its namespaces where podman itself restarts it (render_podman); None for most."""
+        return f"{self.container}-net" if self.pool else None
+
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """Its containers in podman, in the order in which they start."""
+        return (self.holder, self.container) if self.holder else (self.container,)
+
+    @property
     def own_attachments(self) -> tuple[Attachment, ...]:
         """Those that are there whatever pools are enrolled: what a change of would replace the container."""
         return tuple(item for item in self.attachments if item.network.pool is self.pool)

@@ -10,6 +10,11 @@ What every container gets, and why:
 - a name server on its own loopback, where nobody answers: nothing asks the host's;
 - no IPv6: the graph's networks are IPv4, and link-local addresses would lead around them;
 - no proxy variables of the host.
+
+A worker pool's instance is two containers: its holder, which does nothing but hold the user and network namespaces, and
+the instance, which joins them. For podman before 4.8 configures the network of a container with a user namespace anew
+when its restart policy restarts it, and does not take the old one down: its fixed address is taken, by itself, and it
+stays `Created` (https://github.com/containers/podman/pull/20384). One that joins a network has none to configure.
 """
 
 from __future__ import annotations
@@ -28,6 +33,16 @@ LOG_MAX = "10mb"
 SECRETS_TMPFS = "type=tmpfs,destination=/run/secrets,tmpfs-size=1m,tmpfs-mode=0755,notmpcopyup"
 SECRETS_FOLDER = "/run/secrets"
 CPU_SHARES_PER_WEIGHT = 1024 / 100
+READ_ONLY = ("--read-only", "--read-only-tmpfs=false")
+PLAIN = (
+    *("--http-proxy=false", "--no-healthcheck", "--image-volume=ignore"),
+    *("--log-driver=k8s-file", f"--log-opt=max-size={LOG_MAX}"),
+)
+# podman mounts the host's /sys over a network namespace that was joined: it names the host's interfaces.
+EMPTY_SYS = "type=tmpfs,destination=/sys,tmpfs-size=4k,tmpfs-mode=0555,ro,notmpcopyup"
+HOLDER_COMMAND = ("sleep", "infinity")
+HOLDER_MEMORY_MIB = 16
+HOLDER_TASKS = 8
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ def create_secret(name: str, path: Path, *, labels: Mapping[str, str]) -> list[s
 
 
 def create_container(instance: Instance, files: HostFiles, *, labels: Mapping[str, str], limits: bool) -> list[str]:
-    """Return the command that makes an instance's container, not started.
+    """Return the command that makes an instance's container, not started; that of a pool needs its holder first.
 
     Args:
         instance: of a plan.
@@ -73,28 +88,38 @@ def create_container(instance: Instance, files: HostFiles, *, labels: Mapping[st
         limits: whether the host can limit memory, processor and tasks.
     """
     definition = instance.definition
-    words = ["create", f"--name={instance.container}", f"--hostname={definition.name}", "--pull=never"]
-    words += [f"--user={instance.uid}:{instance.uid}", "--cap-drop=all", "--security-opt=no-new-privileges"]
+    words = ["create", f"--name={instance.container}", f"--hostname={definition.name}", *_unprivileged(instance)]
     words += [f"--cap-add={name}" for name in definition.security.capabilities]
     words += ["--security-opt=unmask=ALL"] if definition.security.unmask else []
-    words += user_namespace(instance.pool)
-    words += ["--read-only", "--read-only-tmpfs=false"] if definition.security.read_only_root else []
-    words += ["--http-proxy=false", "--no-healthcheck", "--image-volume=ignore"]
-    words += ["--log-driver=k8s-file", f"--log-opt=max-size={LOG_MAX}"]
+    words += [f"--userns=container:{instance.holder}"] if instance.holder else []
+    words += READ_ONLY if definition.security.read_only_root else []
+    words += PLAIN
     words += [f"--stop-signal={definition.stop_signal}", f"--stop-timeout={definition.stop_timeout_s}"]
     words += ["--restart=always" if definition.kind == "service" else "--restart=no"]
-    words += _network(instance, files)
+    hosts = ["--no-hosts", f"--volume={files.hosts}:/etc/hosts:ro"]
+    if instance.holder:
+        words += [f"--network=container:{instance.holder}", *hosts, f"--mount={EMPTY_SYS}"]
+    else:
+        words += _network(instance, hosts)
     words += _limits(instance) if limits else []
     words += [f"--env={name}={value}" for name, value in instance.environment.items()]
     words += _mounts(instance, files)
     return [*words, *_labels(labels), instance.image, *instance.command]
 
 
-def user_namespace(pool: Pool | None) -> list[str]:
-    """Return the options that give a worker pool ids of its own; none for others."""
-    if pool is None:
-        return []
-    return [f"--uidmap=0:{pool.ids_first}:{pool.ids}", f"--gidmap=0:{pool.ids_first}:{pool.ids}"]
+def create_holder(instance: Instance, pool: Pool, *, labels: Mapping[str, str], limits: bool) -> list[str]:
+    """Return the command that makes the container which holds the namespaces of a pool's instance, not started."""
+    words = ["create", f"--name={instance.holder}", *_unprivileged(instance)]
+    words += [f"--uidmap=0:{pool.ids_first}:{pool.ids}", f"--gidmap=0:{pool.ids_first}:{pool.ids}"]
+    words += [*READ_ONLY, *PLAIN, "--stop-signal=SIGKILL", "--restart=always"]
+    words += _network(instance, ["--no-hosts"])
+    words += [f"--memory={HOLDER_MEMORY_MIB}m", f"--pids-limit={HOLDER_TASKS}"] if limits else []
+    return [*words, *_labels(labels), instance.image, *HOLDER_COMMAND]
+
+
+def _unprivileged(instance: Instance) -> list[str]:
+    user = f"--user={instance.uid}:{instance.uid}"
+    return ["--pull=never", user, "--cap-drop=all", "--security-opt=no-new-privileges"]
 
 
 def tmpfs_mount(item: Tmpfs) -> str:
@@ -105,10 +130,10 @@ def tmpfs_mount(item: Tmpfs) -> str:
     )
 
 
-def _network(instance: Instance, files: HostFiles) -> list[str]:
+def _network(instance: Instance, hosts: Sequence[str]) -> list[str]:
     words = [f"--network={item.network.name}:ip={item.address},mac={item.mac}" for item in instance.attachments]
     words = words or ["--network=none"]
-    words += ["--no-hosts", f"--volume={files.hosts}:/etc/hosts:ro", "--sysctl=net.ipv6.conf.all.disable_ipv6=1"]
+    words += [*hosts, "--sysctl=net.ipv6.conf.all.disable_ipv6=1"]
     if instance.attachments:
         words += ["--dns=127.0.0.1", "--dns-search=."]
     for publish in instance.definition.publish:

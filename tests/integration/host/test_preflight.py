@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import socket
+import subprocess  # noqa: TID251  something that runs beside the test
 import sys
+import time
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +21,6 @@ from skerry.host.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
@@ -77,6 +80,66 @@ def test_a_route_into_our_addresses_is_told(small: Small, tmp_path: Path) -> Non
     head = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\n"
     machine = proc_like(tmp_path / "proc", net_route=f"{head}tun0\t0000D70A\t00000000\t0001\t0\t0\t0\t0000FFFF\n")
     assert codes(small, machine) == ["preflight.addresses_taken"]
+
+
+@contextmanager
+def bridge_of(name: str, address: str) -> Iterator[None]:
+    """Give the host a bridge with a port, whose other end lies in a network namespace where nothing runs."""
+    space, port = f"skerry-{name}", f"v-{name}"
+    run(["ip", "netns", "add", space])
+    try:
+        run(["ip", "link", "add", name, "type", "bridge"])
+        run(["ip", "address", "add", address, "dev", name])
+        run(["ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", space])
+        run(["ip", "link", "set", port, "master", name, "up"])
+        run(["ip", "link", "set", name, "up"])
+        yield
+    finally:
+        for link in (name, port):
+            run(["ip", "link", "delete", link], check=False)
+        run(["ip", "netns", "delete", space])
+
+
+def links() -> set[str]:
+    return {path.name for path in Path("/sys/class/net").iterdir()}
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_a_bridge_that_outlived_its_network_is_taken_away(
+    small: Small, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with bridge_of("podman917", "10.215.0.17/28"):
+        assert codes(small) == []
+        if command == "up":
+            small.driver().up()
+        small.down()
+        assert not links() & {"podman917", "v-podman917"}
+        assert "podman917 (10.215.0.17/28), which outlived its network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "address"), [("skerrybr", "10.215.0.17/28"), ("podman917", "10.215.0.1/17")])
+def test_somebody_elses_bridge_is_told_and_left_alone(small: Small, name: str, address: str) -> None:
+    with bridge_of(name, address):
+        assert codes(small) == ["preflight.addresses_taken"]
+        small.down()
+        assert name in links()
+
+
+def test_a_bridge_behind_which_something_runs_is_left_alone(small: Small) -> None:
+    with bridge_of("podman917", "10.215.0.17/28"):
+        words = ["ip", "netns", "exec", "skerry-podman917", "sleep", "60"]
+        child = subprocess.Popen(words)
+        try:
+            end = time.monotonic() + 5
+            while not run(["ip", "netns", "pids", "skerry-podman917"]).stdout.strip():
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            assert codes(small) == ["preflight.addresses_taken"]
+            small.down()
+            assert "podman917" in links()
+        finally:
+            child.kill()
+            child.wait()
 
 
 def test_an_image_that_is_not_built_is_told(small: Small) -> None:

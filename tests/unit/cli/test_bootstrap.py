@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+import stat
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from skerry.base.errors import InvalidInputError, NotFoundError, SkerryError, UnavailableError
+from skerry.base.paths import find_checkout
 from skerry.bootstrap import read_arguments
-from skerry.cli.bootstrap import print_bootstrap, read_failure
+from skerry.cli.bootstrap import hide_secrets, print_bootstrap, read_failure
+from skerry.host.state import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def failure(**told: Any) -> str:
@@ -47,6 +54,28 @@ def test_the_first_run_shows_key_and_password(capsys: pytest.CaptureFixture[str]
     assert "acme (o1) made" in said
     assert "once" in said
     assert "the.key" in said
+
+
+def test_hidden_they_are_kept_in_files_and_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = hide_secrets(State(tmp_path), ANSWER)
+    kept = tmp_path / "passwords" / "acme.ada@acme.test"
+    assert kept.read_text() == "once\n"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (kept, kept.parent)] == [0o600, 0o700]
+    print_bootstrap(answer)
+    said = capsys.readouterr().out + json.dumps(answer)
+    assert "the.key" not in said
+    assert "once" not in said
+    assert f"password, kept in {kept}" in said
+    assert "kept for the commands of this host in /var/lib/skerry/local/context.toml" in said
+    again = hide_secrets(State(tmp_path), {**ANSWER, "api_key": None, "administrator": {"password": None}})
+    assert again["api_key"] is None
+
+
+def test_the_demo_shows_no_secret_and_no_next_step() -> None:
+    recipe = (find_checkout().root / "Makefile").read_text().partition("\ndemo:")[2].partition("\n\n")[0]
+    assert "up --no-next" in recipe
+    assert "--hide-secrets" in recipe
+    assert not re.match(r"[^\n]*\bup\b", recipe), "`up` says what to do next"
 
 
 def test_a_second_run_says_that_all_is_there(capsys: pytest.CaptureFixture[str]) -> None:

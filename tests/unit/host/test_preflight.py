@@ -50,7 +50,9 @@ def test_missing_programs_are_named_by_their_packages(tmp_path: Path, monkeypatc
     monkeypatch.setattr(preflight, "NETAVARK", ())
     (tmp_path / "sys").mkdir()
     machine = Machine(sys=tmp_path / "sys")
-    assert preflight.missing_packages(machine) == ["conmon", "iptables", "netavark", "nftables", "podman", "runc"]
+    assert preflight.missing_packages(machine) == [
+        *("conmon", "iproute2", "iptables", "netavark", "nftables", "podman", "runc")
+    ]
     finding = preflight.check_programs(machine)[0]
     assert finding.code == "preflight.missing_packages"
     assert "--install" in finding.hint

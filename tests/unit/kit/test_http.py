@@ -14,9 +14,9 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
 from skerry.base.errors import ConflictError, NotFoundError, SkerryError, UnauthenticatedError, UnavailableError
-from skerry.kit import logs, problems
+from skerry.kit import http, logs, problems
 from skerry.kit.bodies import StrictJson
-from skerry.kit.http import BODY_LIMIT_BYTES, BodyLimit, Parts, RequestContext
+from skerry.kit.http import BODY_LIMIT_BYTES, BodyLimit, Parts, RequestContext, WholeBody
 
 
 class Body(BaseModel):
@@ -43,6 +43,10 @@ def make_app() -> FastAPI:
     async def bug() -> None:
         raise RuntimeError("the password is hunter2")
 
+    @app.post("/large/refused")
+    async def refuse() -> None:
+        raise ERRORS["nobody"]
+
     @app.post("/body")
     async def body(body: Body) -> dict[str, int]:
         return {"password": body.password}
@@ -55,6 +59,7 @@ def make_app() -> FastAPI:
     app.add_middleware(StrictJson)
     app.add_middleware(BodyLimit, larger={"/large/": 3 * BODY_LIMIT_BYTES})
     app.add_middleware(RequestContext)
+    app.add_middleware(WholeBody)
     return app
 
 
@@ -139,9 +144,44 @@ def test_an_undeclared_body_over_the_limit_is_refused() -> None:
         for _ in range(BODY_LIMIT_BYTES // 65536 + 1):
             yield b"x" * 65536
 
-    for path, kind in (("/bytes", "text/plain"), ("/body", "application/json")):
+    for path, kind in (("/bytes", "text/plain"), ("/body", "application/json"), ("/body", "application/octet-stream")):
         answer = ask("POST", path, content=pieces(), headers={"content-type": kind})
         assert (answer.status_code, answer.json()["code"]) == (413, "request.too_large")
+
+
+REFUSALS = [("/bytes", 413), ("/body", 413), ("/large/nowhere", 404), ("/large/refused", 401)]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize(("path", "status"), REFUSALS)
+def test_a_refused_body_is_read_to_its_end_before_the_answer(path: str, status: int, *, declared: bool) -> None:
+    """A server that does not read leaves the edge with a failure to send, which is a 502 to its client."""
+    pieces, sent = 40, 0
+
+    async def content() -> Any:
+        nonlocal sent
+        for _ in range(pieces):
+            sent += 1
+            yield bytes(65536)
+
+    length = {"content-length": str(pieces * 65536)} if declared else {}
+    kind = {"content-type": "application/json" if path == "/body" else "text/plain"}
+    answer = ask("POST", path, content=content(), headers={**kind, **length})
+    assert (answer.status_code, sent) == (status, pieces)
+
+
+def test_a_body_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "REST_S", 0.1)
+
+    async def pieces() -> Any:
+        while True:
+            yield b"x" * 65536
+            await asyncio.sleep(0.01)
+
+    assert ask("POST", "/nowhere", content=pieces()).status_code == 404
+    monkeypatch.setattr(http, "REST_S", 60.0)
+    monkeypatch.setattr(http, "REST_LIMIT_BYTES", 10 * 65536)
+    assert ask("POST", "/nowhere", content=pieces()).status_code == 404
 
 
 def test_json_without_its_type_is_not_taken() -> None:

@@ -15,7 +15,14 @@ from skerry.base.process import run
 from skerry.host.machine import Machine
 from skerry.stack.render_compose import render_compose, to_yaml
 from skerry.stack.render_nftables import delete_nftables, render_nftables
-from skerry.stack.render_podman import HostFiles, create_container, create_network, create_volume, hosts_file
+from skerry.stack.render_podman import (
+    HostFiles,
+    create_container,
+    create_holder,
+    create_network,
+    create_volume,
+    hosts_file,
+)
 from skerry.stack.render_quadlet import quote, render_quadlet
 
 if TYPE_CHECKING:
@@ -29,23 +36,28 @@ def words_of(instance: Instance) -> list[str]:
     return create_container(instance, HostFiles(sources, Path("/state/hosts")), labels={"a": "b"}, limits=True)
 
 
+CLOSED = (
+    "--read-only",
+    "--read-only-tmpfs=false",
+    "--cap-drop=all",
+    "--security-opt=no-new-privileges",
+    "--http-proxy=false",
+    "--no-hosts",
+    "--pull=never",
+)
+CLOSED_NETWORK = ("--dns=127.0.0.1", "--sysctl=net.ipv6.conf.all.disable_ipv6=1")
+
+
 def test_every_container_is_closed(example: Example) -> None:
     for instance in example.plan(POOL).instances.values():
-        words = words_of(instance)
-        for expected in (
-            "--read-only",
-            "--read-only-tmpfs=false",
-            "--cap-drop=all",
-            "--security-opt=no-new-privileges",
-            f"--user={instance.uid}:{instance.uid}",
-            "--http-proxy=false",
-            "--no-hosts",
-            "--pull=never",
-            "--dns=127.0.0.1",
-            "--sysctl=net.ipv6.conf.all.disable_ipv6=1",
-        ):
-            assert expected in words, (instance.name, expected)
-        assert "--privileged" not in words
+        containers = [words_of(instance)]
+        if instance.pool:
+            containers.append(create_holder(instance, instance.pool, labels={}, limits=True))
+        for words in containers:
+            assert set(CLOSED) <= set(words), instance.name
+            assert f"--user={instance.uid}:{instance.uid}" in words
+            assert "--privileged" not in words
+        assert set(CLOSED_NETWORK) <= set(containers[-1]), instance.name
 
 
 def test_a_container_has_what_its_definition_says(example: Example) -> None:
@@ -62,11 +74,30 @@ def test_a_container_has_what_its_definition_says(example: Example) -> None:
     assert "--volume=skerry-store:/data:ro,nocopy" in front
     assert "--publish=0.0.0.0:443:8443/tcp" in front
     worker = words_of(plan.instances[f"worker@{POOL.queue_id}"])
-    assert "--uidmap=0:1879048192:65536" in worker
     assert "--security-opt=unmask=ALL" in worker
     assert "--cap-add=NET_BIND_SERVICE" in worker
     assert "--env=PRICE=$1" in worker
     assert "--restart=no" in words_of(plan.instances["prepare"])
+
+
+def test_a_pools_instance_joins_namespaces_that_another_container_holds(example: Example) -> None:
+    instance = example.plan(POOL).instances[f"worker@{POOL.queue_id}"]
+    holder = create_holder(instance, POOL, labels={"a": "b"}, limits=True)
+    assert {"--uidmap=0:1879048192:65536", "--gidmap=0:1879048192:65536", "--label=a=b"} <= set(holder)
+    networks = [word for word in holder if word.startswith("--network=")]
+    assert [word.partition("=")[2].partition(":")[0] for word in networks] == [
+        item.network.name for item in instance.attachments
+    ]
+    assert not [word for word in holder if word.startswith(("--secret", "--volume", "--env", "--cap-add"))]
+    # With addresses of its own podman 4.3 could not restart it.
+    words = words_of(instance)
+    joined = f"container:skerry-worker-{POOL.queue_id}-net"
+    assert [word for word in words if word.startswith(("--network", "--userns", "--uidmap", "--sysctl", "--dns"))] == [
+        f"--userns={joined}",
+        f"--network={joined}",
+    ]
+    assert instance.containers == (f"skerry-worker-{POOL.queue_id}-net", f"skerry-worker-{POOL.queue_id}")
+    assert example.plan().instances["store"].containers == ("skerry-store",)
 
 
 def test_limits_are_left_out_where_the_host_has_none(example: Example) -> None:
