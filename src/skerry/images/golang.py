@@ -53,7 +53,7 @@ TOOLCHAIN_PREFIX = "go/"
 SOURCE_SUFFIXES = (".go", ".h", ".mod", ".sum")
 DIGESTS_TABLE = "go"
 LINKER_FLAGS = "-s -w -buildid="
-# By flags, which Go's build cache knows, not by SOURCE_DATE_EPOCH: an object with another build's time would be used again.
+# By flags, not by SOURCE_DATE_EPOCH: Go's build cache does not know that, and would give objects of another time.
 TIMELESS = " ".join(
     ["-Wno-builtin-macro-redefined", *(f"""'-D__{name}__="unknown"'""" for name in ("DATE", "TIME", "TIMESTAMP"))]
 )
