@@ -71,6 +71,14 @@ def of_kind(kind: str, document: dict[str, Any]) -> list[dict[str, Any]]:
     return [item for item in document["components"] if item["purl"].startswith(f"pkg:{kind}/")]
 
 
+@pytest.mark.parametrize("one", [one for one in IMAGES if one.go], ids=lambda one: one.name)
+def test_parts_list_names_the_c_inside_go_programs(one: Definition) -> None:
+    listed = {
+        item["purl"].partition("@")[0] for item in json.loads(Path(record_of(one).sbom).read_text())["components"]
+    }
+    assert {part.purl.replace("+", "%2B") for part in one.parts} <= listed
+
+
 @pytest.mark.parametrize("one", [one for one in IMAGES if one.third_party], ids=lambda one: one.name)
 def test_third_party_images_equal_the_lock(one: Definition) -> None:
     record = record_of(one)

@@ -99,6 +99,7 @@ _DEBIAN: Final = {
 KNOWN_SPDX: Final = frozenset(
     {spdx for spdx, _, _ in _TEXTS}
     | set(_DEBIAN.values())
+    | {"blessing"}  # SQLite's
     | {
         f"{kind}-{end}"
         for kind in ("GPL-2.0", "GPL-3.0", "LGPL-2.0", "LGPL-2.1", "LGPL-3.0")

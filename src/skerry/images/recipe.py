@@ -244,7 +244,7 @@ def read_record(inputs: Inputs, name: str) -> Result | None:
         record = Result(**json.loads(file.read_text()))
     except TypeError:  # written by another version of this program
         return None
-    current = record.parts == parts_digest(inputs.catalogue.checkout) and Path(record.sbom).is_file()
+    current = record.parts == parts_digest(inputs.catalogue) and Path(record.sbom).is_file()
     return record if current else None
 
 
@@ -270,7 +270,7 @@ def _build_one(inputs: Inputs, one: Definition, *, progress: Progress) -> Result
         image_id=image_id,
         inputs=inputs.digest(one.name),
         sbom=str(sbom),
-        parts=parts_digest(inputs.catalogue.checkout),
+        parts=parts_digest(inputs.catalogue),
         unlocked=is_unlocked(inputs, one.name),
         programs=programs,
         seconds=int(clock.monotonic() - start) + 1,

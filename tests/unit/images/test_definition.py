@@ -9,11 +9,19 @@ from tests.unit.images.checkouts import add_image, make_checkout
 
 from skerry.base.errors import InvalidInputError, NotFoundError
 from skerry.base.paths import find_checkout
-from skerry.images.definition import GoBinary, load_catalogue
+from skerry.images.definition import CarriedPart, GoBinary, load_catalogue
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+PART = """parent = "scratch"
+[[parts]]
+purl = "pkg:github/a/b"
+module = "example.org/m"
+trees = ["t"]
+licence = "MIT"
+read = "LICENSE"
+"""
 BASE = 'parent = "scratch"\ndebs = ["dash"]\n'
 
 
@@ -47,6 +55,13 @@ stamps = ["example.org/p.V=1"]
     assert catalogue.uid(one) == 0
 
 
+def test_a_part_that_a_module_carries(tmp_path: Path) -> None:
+    text = PART.replace("[[parts]]", 'own_code = ["example.org/m/own"]\n[[parts]]') + 'version = "1"\n'
+    one = load_catalogue(make_checkout(tmp_path, one=text)).get("one")
+    assert one.parts == (CarriedPart("pkg:github/a/b", "example.org/m", ("t",), "MIT", "LICENSE", version="1"),)
+    assert one.own_code == ("example.org/m/own",)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -59,6 +74,14 @@ stamps = ["example.org/p.V=1"]
         ('parent = "one"\n', "in a circle: one -> one"),
         ('parent = "scratch"\n[[go]]\npackage = "p"\n', "needs package and output"),
         ('parent = "scratch"\n[[go]]\npackage = "p"\noutput = "o"\nflags = []\n', "unknown key flags"),
+        (PART + "flags = []\n", "unknown key flags"),
+        (PART.replace('read = "LICENSE"\n', ""), "needs purl, module, trees, licence and read"),
+        (PART.replace('"MIT"', "1"), "every key but trees is a string"),
+        (PART.replace('["t"]', '"t"'), "trees must be a list"),
+        (PART.replace('["t"]', "[]"), "give trees"),
+        (PART.replace("a/b", "a/b@1"), "no package URL without a version"),
+        (PART + 'version_in = "VERSION"\n', "version or both version_in and version_like"),
+        (PART + 'version = "1"\nversion_in = "V"\nversion_like = "(.*)"\n', "version or both"),
     ],
 )
 def test_refusals_name_file_and_key(tmp_path: Path, text: str, said: str) -> None:
