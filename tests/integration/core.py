@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 START_DEADLINE_S = 60.0
 PAUSE_S = 0.1
-CATALOG = '[[model]]\nid = "skerry/smoke"\nollama_name = "smoke"\ntask = "chat"\ncontext_tokens = 2048\n'
 
 
 @dataclass(frozen=True)
@@ -169,8 +168,6 @@ def running_opa(server: Server, folder: Path) -> Iterator[Opa]:
 @contextmanager
 def running_api(server: Server, folder: Path, *, opa_url: str) -> Iterator[Api]:
     """Run `python -m skerry.app`; everything but PostgreSQL and OPA is at addresses where nobody listens."""
-    catalog = folder / "models.toml"
-    catalog.write_text(CATALOG)
     port, nobody = free_port(), "127.0.0.1:9"
     environment = {
         "SKERRY_SECRETS_DIR": str(server.settings.secrets.folder),
@@ -181,7 +178,7 @@ def running_api(server: Server, folder: Path, *, opa_url: str) -> Iterator[Api]:
         "SKERRY_TEMPORAL_ADDRESS": nobody,
         "SKERRY_S3_ENDPOINT": nobody,
         "SKERRY_LLM_URL": f"http://{nobody}",
-        "SKERRY_MODEL_CATALOG": str(catalog),
+        "SKERRY_MODEL_CATALOG": str(find_checkout().catalog),
         "PYTHONPATH": str(find_checkout().root / "src"),
         "PATH": "/usr/bin:/bin",
     }

@@ -11,12 +11,14 @@ from skerry.agents import service as agents
 from skerry.agents.schemas import AgentCreate
 from skerry.auth.principal import Principal
 from skerry.base import clock
+from skerry.base.catalog import read_models
+from skerry.base.paths import find_checkout
 from skerry.environments import service as environments
 from skerry.executions import service as executions
 from skerry.executions.schemas import AgentExecutionRequest
 from skerry.kit.bell import Bell
 from skerry.kit.ids import new_id
-from skerry.models.catalog import Catalog, Model
+from skerry.models.catalog import Catalog
 from skerry.organizations import service as organizations
 from skerry.steps import service as steps
 from skerry.steps.schemas import TurnResult, WantedCall
@@ -29,9 +31,7 @@ if TYPE_CHECKING:
     from skerry.kit.db import Database, ReadSession
     from skerry.record.events import RunKey
 
-CATALOG = Catalog(
-    (Model(id="skerry/smoke", task="chat", context_tokens=1024, label="smoke", provider="skerry"),), clock.now()
-)
+CATALOG = Catalog(read_models(find_checkout().catalog), clock.now())
 NOBODY_PORT = 1
 
 

@@ -57,6 +57,10 @@ class Checkout:
         return self.root / "models"
 
     @property
+    def catalog(self) -> Path:
+        return self.models / "catalog.toml"
+
+    @property
     def digests_lock(self) -> Path:
         return self.root / "offline-bundle" / "digests.lock"
 
@@ -84,6 +88,11 @@ def default_cache(environment: dict[str, str] | None = None) -> Path:
     if os.geteuid() == 0:
         return Path("/var/cache/skerry")
     return Path(variables.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skerry"
+
+
+def weights_file(cache: Path, digest: str) -> Path:
+    """Return where weights that the build makes lie: under the SHA-256 of their bytes."""
+    return cache / "weights" / digest
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:

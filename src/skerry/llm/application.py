@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import httpx
 from litellm.proxy.proxy_server import app
 
+from skerry.base.catalog import read_models
 from skerry.llm import proxy, tokens
 from skerry.llm.gate import Gate
 from skerry.llm.health import ModelHealth
-from skerry.llm.routing import read_catalog
 
 if TYPE_CHECKING:
     from skerry.llm.settings import Settings
@@ -20,11 +20,11 @@ def create(settings: Settings) -> Gate:
     """Return the application to serve.
 
     Raises:
-        InvalidInputError: `llm.catalog`.
+        InvalidInputError: `model.catalog`.
     """
     # Proxies of the environment are never asked: both addresses are neighbours.
     client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
     keys = tokens.KeySet(tokens.fetch_from(settings.jwks_url, client))
     setattr(app.state, proxy.STATE, keys)
-    health = ModelHealth(client, settings.ollama_url, read_catalog(settings.catalog))
+    health = ModelHealth(client, settings.ollama_url, read_models(settings.catalog))
     return Gate(app, keys=keys, health=health)

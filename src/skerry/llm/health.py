@@ -15,7 +15,7 @@ import httpx
 from skerry.base import clock
 
 if TYPE_CHECKING:
-    from skerry.llm.routing import Model
+    from skerry.base.catalog import Model
 
 DEADLINE_S = 1.5  # a stopped server is named within 2 s
 CACHE_S = 1.0

@@ -47,7 +47,7 @@ def serve(settings: Settings) -> None:
     """Serve until told to stop.
 
     Raises:
-        InvalidInputError: `llm.catalog`.
+        InvalidInputError: `model.catalog`.
     """
     config = render_config(settings.catalog, ollama_base_url=settings.ollama_url)
     with tempfile.TemporaryDirectory() as folder:  # noqa: TID251  a container keeps nothing

@@ -1,37 +1,21 @@
-"""The catalogue of models (models/catalog.toml), read once at start.
+"""The models of this site as the API shows them, from models/catalog.toml (format: skerry.base.catalog), read at start.
 
-Contract: `[[model]]` entries with `id`, `task` ("chat", "embedding") and `context_tokens`; `label`, `provider`,
-`description`, `capabilities` and `default = true` (one chat model; the first one when none says so) are for people.
-Routing reads the same file (skerry.llm.routing). The file may be missing: a site without models lists none and
-refuses agents that name one.
+Contract: the file may be missing: a site without models lists none and refuses agents that name one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import tomllib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from skerry.base.catalog import CHAT, read_models
 from skerry.base.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Model:
-    """One model; `context_tokens` is input and output together."""
-
-    id: str
-    task: str
-    context_tokens: int
-    label: str
-    provider: str
-    description: str | None = None
-    default: bool = False
-    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    from skerry.base.catalog import Model
 
 
 @dataclass(frozen=True)
@@ -44,7 +28,7 @@ class Catalog:
     @property
     def default(self) -> Model | None:
         """The chat model of agents that name none."""
-        chat = [model for model in self.models if model.task == "chat"]
+        chat = [model for model in self.models if model.task == CHAT]
         return next((model for model in chat if model.default), chat[0] if chat else None)
 
     def find(self, model_id: str) -> Model | None:
@@ -57,13 +41,13 @@ class Catalog:
         Raises:
             InvalidInputError: `model.unknown`, `model.none`.
         """
-        known = ", ".join(model.id for model in self.models if model.task == "chat")
+        known = ", ".join(model.id for model in self.models if model.task == CHAT)
         if model_id is None:
             if self.default is None:
                 raise InvalidInputError("model.none", "this site has no chat model", "add one to models/catalog.toml")
             return self.default.id
         found = self.find(model_id)
-        if found is None or found.task != "chat":
+        if found is None or found.task != CHAT:
             raise InvalidInputError(
                 "model.unknown", f"this site has no chat model {model_id!r}", f"choose one of: {known or 'none'}"
             )
@@ -77,25 +61,7 @@ def read_catalog(path: Path) -> Catalog:
         InvalidInputError: `model.catalog`.
     """
     try:
-        text, written = path.read_text(), path.stat().st_mtime
+        written = path.stat().st_mtime
     except FileNotFoundError:
         return Catalog((), dt.datetime.fromtimestamp(0, dt.UTC))
-    try:
-        entries = tomllib.loads(text).get("model", [])
-        models = tuple(_model(entry) for entry in entries)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise InvalidInputError("model.catalog", f"{path}: {error!r}", "see models/catalog.toml") from error
-    return Catalog(models, dt.datetime.fromtimestamp(int(written), dt.UTC))
-
-
-def _model(entry: Mapping[str, Any]) -> Model:
-    return Model(
-        id=str(entry["id"]),
-        task=str(entry["task"]),
-        context_tokens=int(entry["context_tokens"]),
-        label=str(entry.get("label", entry["id"])),
-        provider=str(entry.get("provider", str(entry["id"]).partition("/")[0])),
-        description=entry.get("description"),
-        default=bool(entry.get("default", False)),
-        capabilities=dict(entry.get("capabilities", {})),
-    )
+    return Catalog(read_models(path), dt.datetime.fromtimestamp(int(written), dt.UTC))

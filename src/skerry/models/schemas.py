@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from skerry.base import clock
 
 if TYPE_CHECKING:
-    from skerry.models.catalog import Catalog, Model
+    from skerry.base.catalog import Model
+    from skerry.models.catalog import Catalog
 
 TYPES: Final = {"chat": "text-generation"}
 
@@ -50,7 +51,13 @@ class LLMModelResponse(BaseModel):
             enabled=True,
             recommended=model == catalog.default,
             compatible_runtimes=["default"],
-            capabilities={"context_tokens": model.context_tokens, **model.capabilities},
+            capabilities={
+                "context_tokens": model.context_tokens,
+                "tool_calls": model.tool_calls,
+                "family": model.family,
+                "licence": model.licence,
+                **model.capabilities,
+            },
             pricing=None,
             display_order=catalog.models.index(model),
             created_at=written,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from skerry.base.catalog import read_models
 from skerry.base.paths import find_checkout
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ def ask(stack: Stack, method: str, path: str, json: Any = None) -> httpx.Respons
     return stack.call_from("litellm", lambda: httpx.request(method, url, json=json, timeout=60, trust_env=False))
 
 
-def names() -> list[str]:
-    catalog = tomllib.loads((find_checkout().models / "catalog.toml").read_text())
-    return [entry["ollama_name"] for entry in catalog["model"]]
+def names(task: str = "") -> list[str]:
+    """Return the names in Ollama of the catalogue's models, of those with a task when it is given."""
+    return [model.ollama_name for model in read_models(find_checkout().catalog) if task in ("", model.task)]
 
 
 def test_every_model_of_the_catalogue_is_there(stack: Stack) -> None:
@@ -34,7 +34,7 @@ def test_every_model_of_the_catalogue_is_there(stack: Stack) -> None:
 
 def test_a_model_answers(stack: Stack) -> None:
     question = {
-        "model": names()[0],
+        "model": names("chat")[0],
         "messages": [{"role": "user", "content": "Read app.log."}],
         "max_tokens": 16,
     }

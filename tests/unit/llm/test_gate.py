@@ -9,13 +9,25 @@ import httpx
 import pytest
 from tests.unit.llm.test_tokens import KEY, Api, jwk, mint
 
+from skerry.base.catalog import Model
 from skerry.llm import gate
 from skerry.llm.fields import FIELDS
 from skerry.llm.gate import Gate
 from skerry.llm.health import ModelHealth
-from skerry.llm.routing import Model
 
-SMOKE = Model("skerry/smoke", "skerry-smoke", "chat", 2048)
+SMOKE = Model(
+    id="skerry/smoke",
+    ollama_name="skerry-smoke",
+    family="smoke",
+    task="chat",
+    file="smoke.gguf",
+    modelfile="Modelfile",
+    sha256="0" * 64,
+    licence="Apache-2.0",
+    context_tokens=2048,
+    memory_mib=64,
+    tool_calls=None,
+)
 CHAT = {"model": "skerry/smoke", "messages": [{"role": "user", "content": "hello"}]}
 
 

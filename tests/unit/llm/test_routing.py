@@ -6,31 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.base.test_catalog import CHAT, EMBEDDING
 
 from skerry.base.errors import InvalidInputError
-from skerry.llm.routing import read_catalog, render_config
+from skerry.llm.routing import render_config
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-SMOKE = """
-[[model]]
-id = "skerry/smoke"
-ollama_name = "skerry-smoke"
-task = "chat"
-file = "smoke.gguf"
-modelfile = "Modelfile"
-sha256 = "00"
-licence = "Apache-2.0"
-context_tokens = 2048
-"""
-EMBEDDER = """
-[[model]]
-id = "skerry/minilm"
-ollama_name = "minilm"
-task = "embedding"
-context_tokens = 256
-"""
 
 
 def catalogue(folder: Path, text: str) -> Path:
@@ -40,16 +22,17 @@ def catalogue(folder: Path, text: str) -> Path:
 
 
 def test_every_model_has_one_route(tmp_path: Path) -> None:
-    config = json.loads(render_config(catalogue(tmp_path, SMOKE + EMBEDDER), ollama_base_url="http://ollama:11434/"))
+    config = json.loads(render_config(catalogue(tmp_path, CHAT + EMBEDDING), ollama_base_url="http://ollama:11434/"))
     routes = {route["model_name"]: route for route in config["model_list"]}
-    assert set(routes) == {"skerry/smoke", "skerry/minilm"}
-    assert routes["skerry/smoke"]["litellm_params"]["model"] == "openai/skerry-smoke"
-    assert routes["skerry/minilm"]["model_info"] == {"mode": "embedding", "max_input_tokens": 256}
+    assert set(routes) == {"a/chat", "a/embed"}
+    assert routes["a/chat"]["litellm_params"]["model"] == "openai/a-chat"
+    assert routes["a/chat"]["model_info"]["mode"] == "chat"
+    assert routes["a/embed"]["model_info"] == {"mode": "embedding", "max_input_tokens": 4096}
     assert {route["litellm_params"]["api_base"] for route in routes.values()} == {"http://ollama:11434/v1"}
 
 
 def test_nothing_is_tried_twice_kept_or_told(tmp_path: Path) -> None:
-    config = json.loads(render_config(catalogue(tmp_path, SMOKE), ollama_base_url="http://ollama:11434"))
+    config = json.loads(render_config(catalogue(tmp_path, CHAT), ollama_base_url="http://ollama:11434"))
     assert config["litellm_settings"]["num_retries"] == 0
     assert config["router_settings"]["num_retries"] == 0
     assert config["model_list"][0]["litellm_params"]["max_retries"] == 0
@@ -59,33 +42,16 @@ def test_nothing_is_tried_twice_kept_or_told(tmp_path: Path) -> None:
 
 
 def test_the_configuration_holds_no_secret(tmp_path: Path) -> None:
-    config = json.loads(render_config(catalogue(tmp_path, SMOKE), ollama_base_url="http://ollama:11434"))
+    config = json.loads(render_config(catalogue(tmp_path, CHAT), ollama_base_url="http://ollama:11434"))
     assert config["general_settings"]["master_key"] == "os.environ/LITELLM_MASTER_KEY"
 
 
 def test_the_same_catalogue_gives_the_same_bytes(tmp_path: Path) -> None:
-    file = catalogue(tmp_path, SMOKE + EMBEDDER)
+    file = catalogue(tmp_path, CHAT + EMBEDDING)
     assert render_config(file, ollama_base_url="http://a") == render_config(file, ollama_base_url="http://a/")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[[model",
-        "model = 7",
-        SMOKE + SMOKE,
-        SMOKE.replace('"chat"', '"speech"'),
-        SMOKE.replace("context_tokens = 2048", 'context_tokens = "many"'),
-        SMOKE.replace('ollama_name = "skerry-smoke"', ""),
-    ],
-)
-def test_what_is_no_catalogue_is_refused(tmp_path: Path, text: str) -> None:
+def test_what_is_no_catalogue_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        read_catalog(catalogue(tmp_path, text))
-    assert caught.value.code == "llm.catalog"
-
-
-def test_a_missing_catalogue_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError):
-        read_catalog(tmp_path / "none.toml")
+        render_config(catalogue(tmp_path, CHAT + CHAT), ollama_base_url="http://ollama:11434")
+    assert caught.value.code == "model.catalog"

@@ -1,18 +1,21 @@
-"""The catalogue of models: read strictly, missing means none, the default is known."""
+"""The models of a site as the API knows them: missing means none, the default is known."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from tests.unit.base.test_catalog import CHAT, EMBEDDING
 
 from skerry.base.errors import InvalidInputError
 from skerry.base.paths import find_checkout
 from skerry.models.catalog import Catalog, read_catalog
+from skerry.models.schemas import LLMModelResponse
 
-CHAT = '[[model]]\nid = "a/chat"\ntask = "chat"\ncontext_tokens = 4096\n'
-SECOND = '[[model]]\nid = "a/better"\ntask = "chat"\ncontext_tokens = 8192\ndefault = true\nlabel = "Better"\n'
-EMBEDDING = '[[model]]\nid = "a/embed"\ntask = "embedding"\ncontext_tokens = 512\n'
+SECOND = (
+    CHAT.replace("a/chat", "a/better").replace("a-chat", "a-better").replace("chat/chat.gguf", "chat/better.gguf")
+    + "default = true\n"
+)
 
 
 def catalog(folder: Path, text: str) -> Catalog:
@@ -35,12 +38,6 @@ def test_the_first_chat_model_is_the_default_unless_one_says_so(tmp_path: Path) 
     assert catalog(tmp_path, CHAT + SECOND).resolve(None) == "a/better"
 
 
-def test_what_is_not_said_is_made_from_the_id(tmp_path: Path) -> None:
-    first, second = catalog(tmp_path, CHAT + SECOND).models
-    assert (first.label, first.provider) == ("a/chat", "a")
-    assert second.label == "Better"
-
-
 @pytest.mark.parametrize("wanted", ["a/none", "a/embed", "", "A/CHAT"])
 def test_what_cannot_chat_is_refused_with_what_can(tmp_path: Path, wanted: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
@@ -50,13 +47,18 @@ def test_what_cannot_chat_is_refused_with_what_can(tmp_path: Path, wanted: str) 
     assert "a/embed" not in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "text", ["[[model]]", "model = 1", "[[model]]\nid = 'x'", CHAT.replace("4096", "'many'"), "not toml"]
-)
-def test_a_damaged_catalogue_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_damaged_catalogue_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        catalog(tmp_path, text)
+        catalog(tmp_path, CHAT.replace("4096", "'many'"))
     assert caught.value.code == "model.catalog"
+
+
+def test_clients_see_what_a_model_can(tmp_path: Path) -> None:
+    held = catalog(tmp_path, CHAT + EMBEDDING)
+    chat, embedding = (LLMModelResponse.of(model, held) for model in held.models)
+    assert (chat.model_type, chat.recommended, embedding.model_type) == ("text-generation", True, "embedding")
+    assert chat.capabilities == {"context_tokens": 4096, "tool_calls": 0.95, "family": "a", "licence": "Apache-2.0"}
+    assert embedding.capabilities["tool_calls"] is None
 
 
 def test_the_product_s_own_catalogue_is_read() -> None:
