@@ -293,11 +293,16 @@ def test_an_unknown_model_is_refused_with_the_known_ones(site: Site) -> None:
     answer = site.api.ask("POST", "/api/v1/agents", key=site.acme.key, json={"name": "x", "model_id": "gpt"})
     assert (answer.status_code, answer.json()["code"]) == (400, "model.unknown")
     assert "skerry/smoke" in answer.json()["hint"]
+    answer = site.api.ask("POST", "/api/v1/agents", key=site.acme.key, json={"name": "x", "model_id": "skerry/embed"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "model.unknown")
 
 
 def test_models_are_listed(site: Site) -> None:
     listed = site.api.ask("GET", "/api/v1/models", key=site.acme.key).json()
-    assert [model["value"] for model in listed] == ["skerry/smoke"]
+    assert [(model["value"], model["model_type"]) for model in listed] == [
+        ("skerry/smoke", "text-generation"),
+        ("skerry/embed", "embedding"),
+    ]
     assert site.api.ask("GET", "/api/v1/models/default", key=site.acme.key).json() == listed[0]
     assert site.api.ask("GET", "/api/v1/models/skerry/smoke", key=site.acme.key).json() == listed[0]
     assert site.api.ask("GET", "/api/v1/models/skerry/none", key=site.acme.key).status_code == 404

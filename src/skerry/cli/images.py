@@ -15,6 +15,7 @@ from skerry.base.progress import Progress
 from skerry.images import carry, debian, golang, pylock, recipe, reproduce, sizes
 from skerry.images.definition import load_catalogue
 from skerry.images.inputs import Inputs
+from skerry.weights import build as weights
 
 app = typer.Typer(help="Build the images: lock, fetch by digest, build without a network.", no_args_is_help=True)
 inputs_app = typer.Typer(help="Carry every locked input as one file.", no_args_is_help=True)
@@ -49,7 +50,11 @@ def lock(names: Names = None) -> None:
 @app.command("fetch")
 def fetch(names: Names = None) -> None:
     """Fetch everything the locks name into the store (network)."""
-    changes = recipe.fetch(_inputs(), names or [], progress=Progress())
+    inputs, progress = _inputs(), Progress()
+    changes = recipe.fetch(inputs, names or [], progress=progress)
+    if not names:
+        with progress.step("fetch model weights"):
+            weights.fetch(inputs.catalogue.checkout, inputs.cache)
     for line in changes:
         print(f"replaced a lost package: {line}")
 
@@ -120,6 +125,8 @@ def export_inputs(file: Annotated[Path, typer.Argument(help="The tar file to wri
     """Write every locked input into one file; the same locks give the same bytes."""
     inputs, progress = _inputs(), Progress()
     recipe.fetch(inputs, names or [], progress=progress)
+    if not names:
+        weights.fetch(inputs.catalogue.checkout, inputs.cache)
     with progress.step(f"export to {file}"):
         count = carry.export_inputs(inputs, file.absolute(), names or [])
     print(f"{count} files, {file.stat().st_size / MIB:.0f} MiB: {file}")

@@ -1,4 +1,4 @@
-"""`skerry models`: try a model before agents get it."""
+"""`skerry models`: make the weights that come with the product, try a model before agents get it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from skerry.base import clock
 from skerry.base.errors import InvalidInputError
-from skerry.base.paths import write_atomic
+from skerry.base.paths import default_cache, find_checkout, write_atomic
 from skerry.base.progress import Progress
 from skerry.conformance.admission import LEVELS, TOOLS
 from skerry.conformance.case import Subject
@@ -19,6 +19,7 @@ from skerry.conformance.endpoint import Endpoint
 from skerry.conformance.report import Report, render_object, render_text
 from skerry.conformance.run import run_cases
 from skerry.conformance.suite import all_cases, choose
+from skerry.weights import build as weights
 
 app = typer.Typer(help="Models of this site.", no_args_is_help=True)
 
@@ -31,6 +32,15 @@ WELL, NOT_WELL = 0, 1
 @app.callback()
 def models() -> None:
     """Models of this site."""
+
+
+@app.command("build")
+def build_weights() -> None:
+    """Make the weights that are not committed: fetch by digest, convert without a network, hold to the catalogue; once."""
+    checkout = find_checkout()
+    places = weights.build(checkout, default_cache(), progress=Progress())
+    for one, place in zip(weights.made_models(checkout), places, strict=True):
+        sys.stdout.write(f"{one.id}  {place}\n")
 
 
 @app.command("conformance")

@@ -7,22 +7,27 @@ is the digest that tells whether a container has to be made again.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
 
-from skerry.base.canonical import digest_of, sha256_file
+from skerry.base.canonical import digest_of, sha256_file, sha256_hex
 from skerry.base.errors import InvalidInputError
-from skerry.base.paths import write_atomic
+from skerry.base.paths import Checkout, write_atomic
+from skerry.bundle.pack import pack_models
 from skerry.stack.render_podman import HostFiles, hosts_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from skerry.host.state import State
     from skerry.stack.plan import Instance, Plan
 
 DIGEST_CHARS = 24
 SKIPPED = {"__pycache__"}
+Tree = Mapping[str, Path | bytes]
+"""Files by their path with `/`: where each lies, or its bytes."""
+MAKERS: Final[Mapping[str, Callable[[Checkout, Path], Tree]]] = {"models/pack": pack_models}
+"""What the build makes, by the name that definitions mount it under (skerry.stack.definition.MADE)."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +47,25 @@ class Staged:
         return {file.source: self.sources[file.source].parent.name for file in instance.definition.files}
 
 
-def stage_files(plan: Plan, state: State, *, root: Path) -> Staged:
+def stage_files(plan: Plan, state: State, *, root: Path, cache: Path) -> Staged:
     """Copy every file the plan mounts, write hosts files, and return where they are.
 
+    Args:
+        plan: whose files.
+        state: where the copies lie.
+        root: the checkout.
+        cache: where the build put what it made.
+
     Raises:
-        InvalidInputError: `host.odd_file` for links and devices in a source folder.
+        InvalidInputError: `host.odd_file` for links and devices in a source folder; and as `pack_models`.
     """
-    names = sorted({file.source for item in plan.instances.values() for file in item.definition.files})
-    sources = {name: _stage(root / name, state) for name in names}
+    files = sorted({(file.source, file.made) for item in plan.instances.values() for file in item.definition.files})
+    sources = {
+        name: _stage(
+            PurePosixPath(name).name, MAKERS[name](Checkout(root), cache) if made else tree_of(root / name), state
+        )
+        for name, made in files
+    }
     for item in plan.instances.values():
         path, text = state.hosts / item.container, hosts_file(item).encode()
         # A mounted file is replaced only when it must be: the mount holds the old inode.
@@ -70,21 +86,22 @@ def remove_unused(staged: Staged, plan: Plan) -> None:
             path.unlink()
 
 
-def _stage(source: Path, state: State) -> Path:
-    entries = _entries(source)
-    digest = digest_of([source.name, [[name, executable, sha] for name, executable, sha in entries]])[:DIGEST_CHARS]
-    target = state.files / digest / source.name
+def _stage(name: str, tree: Tree, state: State) -> Path:
+    """Copy a file (the tree's one entry, without a path) or a folder under `name`, and return where it lies."""
+    entries = [(path, _executable(origin), _digest(origin)) for path, origin in sorted(tree.items())]
+    digest = digest_of([name, [list(entry) for entry in entries]])[:DIGEST_CHARS]
+    target = state.files / digest / name
     if not target.exists():
         partial = state.files / f"{digest}.part"
         shutil.rmtree(partial, ignore_errors=True)
-        for name, executable, _ in entries:
-            origin = source / name if name else source
-            copy = partial / source.name / name if name else partial / source.name
+        for path, executable, _ in entries:
+            copy = partial / name / path if path else partial / name
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(origin, copy)
+            origin = tree[path]
+            copy.write_bytes(origin) if isinstance(origin, bytes) else shutil.copyfile(origin, copy)
             copy.chmod(0o755 if executable else 0o644)
-        if source.is_dir():
-            (partial / source.name).mkdir(parents=True, exist_ok=True)
+        if "" not in tree:
+            (partial / name).mkdir(parents=True, exist_ok=True)
         for folder in (partial, *(path for path in partial.rglob("*") if path.is_dir())):
             folder.chmod(0o755)
         shutil.rmtree(state.files / digest, ignore_errors=True)
@@ -92,19 +109,28 @@ def _stage(source: Path, state: State) -> Path:
     return target
 
 
-def _entries(source: Path) -> list[tuple[str, bool, str]]:
+def tree_of(source: Path) -> Tree:
+    """Return the files of a file or folder by their path in it.
+
+    Raises:
+        InvalidInputError: `host.odd_file`.
+    """
     if source.is_file():
-        return [("", _executable(source), sha256_file(source))]
-    found: list[tuple[str, bool, str]] = []
+        return {"": source}
+    found: dict[str, Path | bytes] = {}
     for path in sorted(source.rglob("*")):
         relative = path.relative_to(source)
         if path.is_dir() or SKIPPED & set(relative.parts):
             continue
         if path.is_symlink() or not path.is_file():
             raise InvalidInputError("host.odd_file", f"{path} is neither a file nor a folder", "mount plain files only")
-        found.append((str(relative), _executable(path), sha256_file(path)))
+        found[str(relative)] = path
     return found
 
 
-def _executable(path: Path) -> bool:
-    return bool(path.stat().st_mode & 0o100)
+def _digest(origin: Path | bytes) -> str:
+    return sha256_hex(origin) if isinstance(origin, bytes) else sha256_file(origin)
+
+
+def _executable(origin: Path | bytes) -> bool:
+    return not isinstance(origin, bytes) and bool(origin.stat().st_mode & 0o100)

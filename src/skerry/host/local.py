@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from skerry.base import clock
 from skerry.base.canonical import digest_of
 from skerry.base.errors import PreconditionError, ProcessError
+from skerry.base.paths import default_cache
 from skerry.host import health
 from skerry.host.bridges import remove_strays
 from skerry.host.files import Staged, remove_unused, stage_files
@@ -68,6 +69,7 @@ class Driver:
     machine: Machine
     root: Path
     progress: Progress
+    cache: Path = field(default_factory=default_cache)
     _made: set[str] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -103,7 +105,7 @@ class Driver:
         self.state.make_folders()
         with self.progress.step("secrets and configuration"):
             secrets = hand_over(make_secrets(self.plan, self.state, root=self.root), self.plan, self.state, self.podman)
-            staged = stage_files(self.plan, self.state, root=self.root)
+            staged = stage_files(self.plan, self.state, root=self.root, cache=self.cache)
             images = self.podman.image_ids()
         limits = self.machine.can_limit()
         digests = {

@@ -38,6 +38,7 @@ STORE_PREFIX = "store/sha256"
 MODULES_PREFIX = "gomod/cache/download"
 MODULE_SUFFIXES = (".info", ".mod", ".zip")
 GO_LOCK = "go.txt"
+WEIGHTS_LOCK = "weights.txt"
 REPLACEMENT = re.compile(r"unlocked/[a-z0-9-]+/[0-9a-f]{64}\.lock")
 MODE = 0o644
 FETCH = "run: skerry images fetch"
@@ -53,6 +54,13 @@ def locked_blobs(inputs: Inputs, chosen: Sequence[Definition]) -> dict[str, str]
     if any(one.go for one in chosen):
         locks.add(checkout.requirements / GO_LOCK)
     return found | {wheel.digest: wheel.file for lock in locks for wheel in wheels.read_wheels(lock)}
+
+
+def weights_blobs(inputs: Inputs) -> dict[str, str]:
+    """Return the same of the published model weights that the build converts; a checkout may have none."""
+    lock = inputs.catalogue.checkout.requirements / WEIGHTS_LOCK
+    wanted = wheels.read_wheels(lock) if wheels.lock_of(lock).is_file() else ()
+    return {wheel.digest: wheel.file for wheel in wanted}
 
 
 def module_files(inputs: Inputs, chosen: Sequence[Definition]) -> dict[str, Path]:
@@ -106,14 +114,15 @@ def export_inputs(inputs: Inputs, target: Path, names: Iterable[str] = ()) -> in
     Args:
         inputs: the checkout and the cache.
         target: the file.
-        names: images whose inputs are wanted; all when none is named.
+        names: images whose inputs are wanted; all when none is named, and then the weights of models, too.
 
     Raises:
         NotFoundError: `images.not_fetched`, `golang.not_fetched`.
         IntegrityError: `images.blob_damaged`.
     """
-    store, chosen = Store(inputs.cache), choose(inputs, names)
-    blobs = locked_blobs(inputs, chosen)
+    named = list(names)
+    store, chosen = Store(inputs.cache), choose(inputs, named)
+    blobs = locked_blobs(inputs, chosen) | ({} if named else weights_blobs(inputs))
     entries = {f"{STORE_PREFIX}/{digest}": store.want(digest, name) for digest, name in blobs.items()}
     entries |= module_files(inputs, chosen) | replacements(inputs, chosen)
     partial = target.with_name(f".{target.name}.partial")

@@ -33,7 +33,7 @@ QUIET = ("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no
 
 @dataclass(frozen=True)
 class Lock:
-    """One environment: its name in requirements/, the oldest Python it runs on, whether images are made from it."""
+    """One environment: its name in requirements/, the oldest Python it runs on, whether the build takes its files."""
 
     name: str
     python: str
@@ -47,6 +47,7 @@ LOCKS = (
     Lock("go", "3.11", image=True),
     Lock("litellm", wheels.PYTHON, image=True),
     Lock("models", "3.11", image=False),
+    Lock("weights", "3.11", image=True),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skerry.base.errors import InvalidInputError
-from skerry.stack.definition import POOL_VARIABLES
+from skerry.stack.definition import MADE, POOL_VARIABLES
 from skerry.stack.graph import edges_of, service_subnets, start_levels
 from skerry.stack.parse import Place
 from skerry.stack.secrets import POOL_MARK
@@ -165,13 +165,15 @@ def check_volumes(definitions: Mapping[str, Definition]) -> None:
 
 
 def check_sources(definitions: Mapping[str, Definition], *, root: Path) -> None:
-    """Images and files that are named exist in the checkout."""
+    """Images and files that are named exist in the checkout, or are known to be made."""
     for item in definitions.values():
         if not (root / "images" / item.image).is_dir():
             raise _bad("unknown_image", f"{_place(item, 'image')}: there is no images/{item.image}", "make the folder")
         for index, file in enumerate(item.files):
-            if not (root / file.source).exists():
-                here = _place(item, "files").at(index).inside("source")
+            here = _place(item, "files").at(index).inside("source")
+            if file.made and file.source not in MADE:
+                raise _bad("no_source", f"{here}: nothing makes {file.source}", f"known: {', '.join(MADE)}")
+            if not file.made and not (root / file.source).exists():
                 raise _bad("no_source", f"{here}: there is no {file.source}", "add the file")
 
 

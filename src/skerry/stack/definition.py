@@ -31,6 +31,8 @@ SECRET = r"[a-z][a-z0-9]*(-([a-z0-9]+|\$\{queue_id\}))*"  # noqa: S105  the form
 ADDRESS = r"\d{1,3}(\.\d{1,3}){3}"
 PORT_MAX = 65535
 
+MADE = ("models/pack",)
+"""What the build makes (`[[files]]` with `made = true`): the model pack (skerry.bundle.pack)."""
 POOL_VARIABLES = ("queue_id", "organization_id")
 
 
@@ -45,10 +47,11 @@ class Publish:
 
 @dataclass(frozen=True)
 class File:
-    """A file or folder of the checkout without secrets, mounted read-only."""
+    """A file or folder without secrets, of the checkout or made by the build, mounted read-only."""
 
     source: Annotated[str, Rules("path in the checkout", pattern=RELATIVE)]
     target: Annotated[str, Rules("path in the container", pattern=ABSOLUTE)]
+    made: Annotated[bool, Rules("the build makes it; no checkout holds it")] = False
 
 
 @dataclass(frozen=True)

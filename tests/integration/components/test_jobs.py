@@ -1,13 +1,14 @@
-"""Jobs may run again at any time; and no model comes in that the catalogue does not vouch for."""
+"""Jobs may run again at any time; and no model comes in that the pack does not vouch for."""
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from skerry.base.paths import find_checkout
+from skerry.base.catalog import read_models
+from skerry.base.paths import default_cache, find_checkout
+from skerry.bundle.pack import LIST, pack_models
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,56 +46,61 @@ def test_jobs_have_no_more_than_they_need(stack: Stack) -> None:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Path:
-    """Give a copy of models/ that a test may change; the container's user may read it."""
-    folder = tmp_path / "models"
-    shutil.copytree(find_checkout().models, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+def pack(tmp_path: Path) -> Path:
+    """Give a copy of the model pack that a test may change; the container's user may read it."""
+    folder = tmp_path / "pack"
+    for name, origin in pack_models(find_checkout(), default_cache()).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(origin if isinstance(origin, bytes) else origin.read_bytes())
     for path in (tmp_path.parent, tmp_path, folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return folder
 
 
-def load(stack: Stack, catalog: Path) -> Completed:
-    """Run the job's script on a catalogue of the test and an empty folder of models."""
+def load(stack: Stack, pack: Path) -> Completed:
+    """Run the job's script on a pack of the test and an empty folder of models."""
     instance = stack.instance("models")
     words = ["run", "--rm", f"--name={NAME}", "--network=none", f"--user={instance.uid}:{instance.uid}", "--read-only"]
     words += [f"--env={name}={value}" for name, value in instance.environment.items()]
     words += ["--mount=type=tmpfs,destination=/models,chown=true", "--mount=type=tmpfs,destination=/tmp"]
     script = find_checkout().config / "ollama" / "load-models"
-    words += [f"--volume={catalog}:/catalog:ro", f"--volume={script}:/etc/skerry/load-models:ro"]
+    words += [f"--volume={pack}:/catalog:ro", f"--volume={script}:/etc/skerry/load-models:ro"]
     twice = "bash /etc/skerry/load-models && bash /etc/skerry/load-models"
     return stack.podman.run([*words, instance.image, "bash", "-c", twice], check=False, deadline_s=120)
 
 
-def test_models_are_loaded_once(stack: Stack, catalog: Path) -> None:
-    done = load(stack, catalog)
+def test_models_are_loaded_once(stack: Stack, pack: Path) -> None:
+    done = load(stack, pack)
     assert done.status == 0, done.stderr
-    assert done.stdout.splitlines() == ["skerry-smoke loaded", "skerry-smoke is there"]
+    names = [model.ollama_name for model in read_models(find_checkout().catalog)]
+    assert done.stdout.splitlines() == [f"{name} {what}" for what in ("loaded", "is there") for name in names]
 
 
-def test_weights_with_another_digest_are_refused(stack: Stack, catalog: Path) -> None:
-    weights = next(catalog.rglob("*.gguf"))
-    data = bytearray(weights.read_bytes())
+@pytest.mark.parametrize("name", ["smoke/smoke.gguf", "embed/all-minilm-l6-v2.gguf", "smoke/Modelfile"])
+def test_a_file_with_another_digest_is_refused(stack: Stack, pack: Path, name: str) -> None:
+    data = bytearray((pack / name).read_bytes())
     data[len(data) // 2] ^= 1
-    weights.write_bytes(data)
-    done = load(stack, catalog)
+    (pack / name).write_bytes(data)
+    done = load(stack, pack)
     assert done.status != 0
-    assert "are not those of the catalogue" in done.stderr
+    assert "not those of the pack" in done.stderr or "not that of the pack" in done.stderr
+    assert f"{name.partition('/')[0]} loaded" not in done.stdout
+
+
+@pytest.mark.parametrize("change", ["short", "long", "empty"])
+def test_a_line_of_another_form_is_refused(stack: Stack, pack: Path, change: str) -> None:
+    path = pack / LIST
+    line = path.read_text().splitlines()[0]
+    changed = {"short": line.rpartition("\t")[0], "long": f"{line}\tmore", "empty": ""}[change]
+    path.write_text(f"{changed}\n")
+    done = load(stack, pack)
+    assert done.status != 0
+    assert "has not five fields" in done.stderr
     assert "loaded" not in done.stdout
 
 
-@pytest.mark.parametrize("key", ["file", "sha256", "modelfile"])
-def test_an_entry_that_lacks_something_is_refused(stack: Stack, catalog: Path, key: str) -> None:
-    path = catalog / "catalog.toml"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(line for line in lines if not line.startswith(f"{key} =")))
-    done = load(stack, catalog)
-    assert done.status != 0
-    assert "lacks file, sha256 or modelfile" in done.stderr
-
-
-def test_an_empty_catalogue_is_refused(stack: Stack, catalog: Path) -> None:
-    (catalog / "catalog.toml").write_text("# nothing\n")
-    done = load(stack, catalog)
+def test_an_empty_pack_is_refused(stack: Stack, pack: Path) -> None:
+    (pack / LIST).write_text("")
+    done = load(stack, pack)
     assert done.status != 0
     assert "names no model" in done.stderr

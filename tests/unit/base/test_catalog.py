@@ -151,4 +151,4 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_the_product_s_own_catalogue_is_read() -> None:
     tasks = {model.task for model in read_models(find_checkout(Path(__file__)).catalog)}
-    assert "chat" in tasks
+    assert tasks == {"chat", "embedding"}

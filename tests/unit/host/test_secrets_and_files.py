@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.bundle.test_pack import PACKED, make_models
 from tests.unit.stack.example import OTHER_POOL, POOL, Example
 
 from skerry.base.errors import SkerryError
-from skerry.host.files import remove_unused, stage_files
+from skerry.host.files import MAKERS, Staged, remove_unused, stage_files
 from skerry.host.local import digest_instance
 from skerry.host.secrets import make_secrets, store_secret
 from skerry.host.state import State
+from skerry.stack.definition import MADE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +33,10 @@ def state(tmp_path: Path) -> State:
     found = State(tmp_path / "state")
     found.make_folders()
     return found
+
+
+def stage(example: Example, state: State) -> Staged:
+    return stage_files(example.plan(), state, root=example.root, cache=example.root / "cache")
 
 
 def make(example: Example, state: State, *pools: Pool) -> dict[str, str]:
@@ -77,14 +83,14 @@ def test_files_are_copied_readable_and_named_by_content(example: Example, state:
     (folder / "data").write_text("y")
     (folder / "data").chmod(0o600)
     example.services["store"]["files"] = [{"source": "appliance/config/programs", "target": "/x"}]
-    staged = stage_files(example.plan(), state, root=example.root)
+    staged = stage(example, state)
     target = staged.sources["appliance/config/programs"]
     assert target.is_relative_to(state.files)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in target.rglob("*")}
     assert modes == {"deep": 0o755, "run": 0o755, "data": 0o644}
-    assert stage_files(example.plan(), state, root=example.root).sources == staged.sources
+    assert stage(example, state).sources == staged.sources
     (folder / "data").write_text("z")
-    again = stage_files(example.plan(), state, root=example.root)
+    again = stage(example, state)
     assert again.sources != staged.sources
     assert target.exists(), "a running container still has the old ones"
     remove_unused(again, example.plan())
@@ -94,17 +100,17 @@ def test_files_are_copied_readable_and_named_by_content(example: Example, state:
 def test_equal_files_of_different_names_do_not_meet(example: Example, state: State) -> None:
     (example.root / "appliance/config/other.toml").write_text("")
     example.services["store"]["files"].append({"source": "appliance/config/other.toml", "target": "/other"})
-    staged = stage_files(example.plan(), state, root=example.root)
+    staged = stage(example, state)
     assert all(path.is_file() for path in staged.sources.values())
     assert len(set(staged.sources.values())) == 2
 
 
 def test_a_half_copied_folder_is_copied_again(example: Example, state: State) -> None:
-    staged = stage_files(example.plan(), state, root=example.root)
+    staged = stage(example, state)
     target = staged.sources["appliance/config/store.toml"]
     target.unlink()
     (state.files / f"{target.parent.name}.part").mkdir()
-    assert stage_files(example.plan(), state, root=example.root).sources["appliance/config/store.toml"].is_file()
+    assert stage(example, state).sources["appliance/config/store.toml"].is_file()
 
 
 def test_links_in_a_folder_are_refused(example: Example, state: State) -> None:
@@ -113,15 +119,33 @@ def test_links_in_a_folder_are_refused(example: Example, state: State) -> None:
     (folder / "shadow").symlink_to("/etc/shadow")
     example.services["store"]["files"] = [{"source": "appliance/config/linked", "target": "/x"}]
     with pytest.raises(SkerryError) as caught:
-        stage_files(example.plan(), state, root=example.root)
+        stage(example, state)
     assert caught.value.code == "host.odd_file"
 
 
+def test_what_the_build_makes_is_staged_like_the_rest(example: Example, state: State) -> None:
+    example.services["store"]["files"] = [{"source": "models/pack", "target": "/catalog", "made": True}]
+    with pytest.raises(SkerryError) as caught:
+        stage(example, state)
+    assert caught.value.code == "model.catalog"
+    make_models(example.root, example.root / "cache")
+    staged = stage(example, state)
+    target = staged.sources["models/pack"]
+    assert {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()} == PACKED
+    assert stage(example, state).sources == staged.sources
+    (example.root / "models/chat/Modelfile").write_text("FROM ./chat.gguf\nPARAMETER num_ctx 8\n")
+    assert stage(example, state).sources != staged.sources
+
+
+def test_everything_that_may_be_made_has_a_maker() -> None:
+    assert MAKERS.keys() == set(MADE)
+
+
 def test_hosts_files_are_rewritten_only_when_they_change(example: Example, state: State) -> None:
-    stage_files(example.plan(), state, root=example.root)
+    stage(example, state)
     path = state.hosts / "skerry-front"
     before = path.stat().st_ino
-    stage_files(example.plan(), state, root=example.root)
+    stage(example, state)
     assert path.stat().st_ino == before
     assert path.read_text().endswith(" store\n")
 
@@ -129,7 +153,7 @@ def test_hosts_files_are_rewritten_only_when_they_change(example: Example, state
 def test_a_digest_tells_what_a_container_is_made_from(example: Example, state: State) -> None:
     def digests(*pools: Pool, image: str = "sha256:1", version: str = "a") -> dict[str, str]:
         plan = example.plan(*pools)
-        staged = stage_files(plan, state, root=example.root)
+        staged = stage_files(plan, state, root=example.root, cache=example.root)
         versions = {"skerry-store-config": version}
         return {
             name: digest_instance(item, staged, secrets=versions, image=image, limits=True)

@@ -135,6 +135,11 @@ BETWEEN_FILES: list[tuple[str, str, Callable[[Example], Any]]] = [
     ("stack.secret_nested", "secrets.toml: store-config.holds", nested),
     ("stack.template_holds", "store-config.holds and appliance/config/store.in differ in store-key", unlike_template),
     ("stack.bad_template", "appliance/config/store.in: line 2", bare_dollar),
+    (
+        "stack.no_source",
+        "services/store.toml: files[0].source",
+        set_in("store", "files", [{"source": "models/other", "target": "/x", "made": True}]),
+    ),
     ("stack.no_source", "store-config.template", lambda e: (e.root / "appliance/config/store.in").unlink()),
     (
         "stack.no_source",
