@@ -26,5 +26,6 @@ def create(settings: Settings) -> Gate:
     client = httpx.AsyncClient(trust_env=False, follow_redirects=False)
     keys = tokens.KeySet(tokens.fetch_from(settings.jwks_url, client))
     setattr(app.state, proxy.STATE, keys)
-    health = ModelHealth(client, settings.ollama_url, read_models(settings.catalog))
-    return Gate(app, keys=keys, health=health)
+    models = read_models(settings.catalog)
+    health = ModelHealth(client, settings.ollama_url, models)
+    return Gate(app, keys=keys, health=health, models=models)

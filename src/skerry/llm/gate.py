@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from skerry.base.errors import InvalidInputError, NotFoundError, SkerryError
 from skerry.llm.fields import refuse_foreign_fields
+from skerry.llm.texts import FAMILIES, plain_input
 from skerry.llm.tokens import verify
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
+    from skerry.base.catalog import Model
     from skerry.llm.health import ModelHealth
     from skerry.llm.tokens import KeySet
 
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 ALIVE: Final = ("GET", "/health/liveliness")  # LiteLLM's own, open: the process answers
 MODELS_HEALTH: Final = ("GET", "/health/models")  # ours, open: names models, no caller
-ROUTES: Final = frozenset({("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/embeddings")})
+EMBEDDINGS: Final = ("POST", "/v1/embeddings")
+ROUTES: Final = frozenset({("GET", "/v1/models"), ("POST", "/v1/chat/completions"), EMBEDDINGS})
 HEADERS: Final = frozenset(
     {
         b"accept",
@@ -55,10 +58,13 @@ class TooLargeError(SkerryError):
 class Gate:
     """An ASGI application in front of another."""
 
-    def __init__(self, inner: Application, *, keys: KeySet, health: ModelHealth) -> None:
+    def __init__(
+        self, inner: Application, *, keys: KeySet, health: ModelHealth, models: tuple[Model, ...] = ()
+    ) -> None:
         self._inner = inner
         self._keys = keys
         self._health = health
+        self._plain = frozenset(model.id for model in models if model.family in FAMILIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is ours or refused; pass on the rest."""
@@ -76,17 +82,16 @@ class Gate:
             await _answer(send, HTTP_OK if report["status"] == "healthy" else 503, report)
             return
         headers = {name.lower(): value for name, value in scope["headers"] if name.lower() in HEADERS}
-        passed = {**scope, "headers": list(headers.items()), "query_string": b""}
         try:
             if route in ROUTES:
                 await verify(bearer(headers), self._keys)
-                receive = await _checked(scope["method"], headers, receive)
+                receive = await _checked(route, headers, receive, plain=self._plain)
             elif route != ALIVE:
                 raise NotFoundError("llm.no_route", "there is no such route", "see the user guide for what there is")
         except SkerryError as error:
             await _answer(send, error.status, error_body(error))
             return
-        await self._inner(passed, receive, send)
+        await self._inner({**scope, "headers": list(headers.items()), "query_string": b""}, receive, send)
 
 
 def bearer(headers: Mapping[bytes, bytes]) -> str:
@@ -101,9 +106,14 @@ def error_body(error: SkerryError) -> dict[str, Any]:
     return {"error": {"message": message, "type": error.code, "param": None, "code": str(error.status)}}
 
 
-async def _checked(method: str, headers: dict[bytes, bytes], receive: Receive) -> Receive:
-    """Read a whole body, check it, and return a `receive` that gives it again."""
-    if method != "POST":
+async def _checked(
+    route: tuple[str, str], headers: dict[bytes, bytes], receive: Receive, *, plain: frozenset[str]
+) -> Receive:
+    """Read a whole body, check it, and return a `receive` that gives it again.
+
+    What is to be embedded by a model of `plain` is put into the form that its tokenizer should have made of it.
+    """
+    if route[0] != "POST":
         return receive
     body = await _read(receive)
     try:
@@ -113,6 +123,8 @@ async def _checked(method: str, headers: dict[bytes, bytes], receive: Receive) -
     if not isinstance(fields, dict):
         raise InvalidInputError("llm.body", "the body is no JSON object", "send a JSON object")
     refuse_foreign_fields(fields)
+    if route == EMBEDDINGS and fields.get("model") in plain:
+        body = json.dumps({**fields, "input": plain_input(fields.get("input"))}).encode()
     headers[b"content-length"] = str(len(body)).encode()
     given = False
 

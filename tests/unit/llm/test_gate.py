@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -28,6 +29,8 @@ SMOKE = Model(
     memory_mib=64,
     tool_calls=None,
 )
+EMBED = replace(SMOKE, id="skerry/embed", family="minilm", task="embedding")
+OTHER = replace(EMBED, id="other/embed", family="other")
 CHAT = {"model": "skerry/smoke", "messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -62,7 +65,7 @@ def upstream(names: list[str] | None) -> httpx.AsyncClient:
 
 def door(names: list[str] | None = None) -> httpx.AsyncClient:
     health = ModelHealth(upstream(names), "http://ollama:11434", (SMOKE,))
-    application = Gate(echo, keys=Api(jwk(KEY, "one")).key_set(), health=health)
+    application = Gate(echo, keys=Api(jwk(KEY, "one")).key_set(), health=health, models=(SMOKE, EMBED, OTHER))
     return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://litellm:4000")
 
 
@@ -144,6 +147,22 @@ async def test_a_body_is_a_json_object(body: bytes) -> None:
     answer = await door().post("/v1/embeddings", content=body, headers=headers())
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "llm.body"
+
+
+@pytest.mark.parametrize(
+    ("model", "sent", "arrives"),
+    [
+        ("skerry/embed", "a=b", "a = b"),
+        ("skerry/embed", ["a=b", "c"], ["a = b", "c"]),
+        ("skerry/embed", [1, 2], [1, 2]),
+        ("skerry/embed", None, None),
+        ("other/embed", "a=b", "a=b"),
+    ],
+)
+async def test_texts_reach_a_wordpiece_model_plain(model: str, sent: Any, arrives: Any) -> None:
+    answer = await door().post("/v1/embeddings", json={"model": model, "input": sent}, headers=headers())
+    assert json.loads(answer.json()["body"]) == {"model": model, "input": arrives}
+    assert answer.json()["headers"]["content-length"] == str(len(answer.json()["body"]))
 
 
 async def test_a_body_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
