@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.integration.changed import build_changed, changed_checkout
+from tests.integration.embeddings import exact_model, measure, vectors
 from tests.integration.stack import ROOT, Stack, running_stack, skerry
 
 from skerry.base import clock
@@ -32,6 +33,7 @@ MB, MIB = 1_000_000, 1 << 20
 SETTLE_S = 20.0
 RUNS = 5
 COLD_DEADLINE_S = 7200.0
+CALLS = 20
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,21 @@ def bench_demo(stack: Stack) -> list[Figure]:
     ]
 
 
+def bench_embeddings(stack: Stack) -> list[Figure]:
+    """How far a served embedding is from the published weights in double precision, and how long one takes."""
+    found = measure(stack, exact_model())
+    times = []
+    for text in found.texts[:CALLS]:
+        start = clock.monotonic()
+        vectors(stack, [text])
+        times.append((clock.monotonic() - start) * 1000)
+    return [
+        Figure("embeddings: cosine against float64, largest of 200", found.differences.max() * 1e4, "e-4", 20),
+        Figure("embeddings: cosine against float64, mean of 200", found.differences.mean() * 1e4, "e-4"),
+        Figure(f"embeddings: one sentence, median of {CALLS}", median(times), "ms"),
+    ]
+
+
 def report(figures: list[Figure]) -> int:
     """Print the table and return the exit status."""
     width = max(len(figure.name) for figure in figures)
@@ -164,6 +181,7 @@ def main() -> int:
         figures.append(Figure("from nothing to an enrolled worker, images built", clock.monotonic() - start, "s"))
         figures += bench_demo(stack)
         figures.append(bench_start(stack))
+        figures += bench_embeddings(stack)
         figures += bench_memory(stack)
     if arguments.json:
         arguments.json.write_text(json.dumps([vars(figure) for figure in figures], indent=1))

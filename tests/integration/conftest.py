@@ -22,7 +22,11 @@ SETTINGS = Path("/run/skerry-test/containers.conf")
 
 
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001  pytest's own form
-    """Let every podman of the tests run with the settings that the product finds this host to need."""
+    """Let every podman of the tests run with the settings that the product finds this host to need.
+
+    NumPy is told to work alone: on a busy machine its threads wait for each other many times longer than they work.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251  it reads it when it is imported
     if "CONTAINERS_CONF" in os.environ:  # noqa: TID251  what a person chose stands
         return
     text = podman_settings(Machine())

@@ -36,7 +36,7 @@ def models() -> None:
 
 @app.command("build")
 def build_weights() -> None:
-    """Make the weights that are not committed: fetch by digest, convert without a network, hold to the catalogue; once."""
+    """Make the weights that are not committed, once: fetch by digest, convert without a network, compare."""
     checkout = find_checkout()
     places = weights.build(checkout, default_cache(), progress=Progress())
     for one, place in zip(weights.made_models(checkout), places, strict=True):

@@ -269,18 +269,21 @@ def list_compiled(component: Path, one: GoBinary, cache: Path) -> list[dict[str,
     environment = _compile_environment(one, locked_toolchain().cpu)
     environment |= {"GOMODCACHE": str(module_cache(cache)), "GOROOT": str(toolchain(cache))}
     environment |= {"GOCACHE": str(cache / "gocache")}
-    with tempfile.TemporaryDirectory() as folder:
-        _copy_sources(component, Path(folder))
+    with scratch("skerry-golang.") as folder:
+        _copy_sources(component, folder)
         words = ["list", "-deps", f"-json={','.join(LISTED)}", one.package]
-        said = process.run([toolchain(cache) / "bin" / "go", *words], cwd=Path(folder), env=environment).stdout
+        said = process.run([toolchain(cache) / "bin" / "go", *words], cwd=folder, env=environment).stdout
     return [entry for entry in _objects(said) if not entry.get("Standard") and not entry["Module"].get("Main")]
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects that stand one after the other in `text`."""
     decoder, at = json.JSONDecoder(), 0
-    while at < len(text.rstrip()):
-        found, at = decoder.raw_decode(text, at + len(text[at:]) - len(text[at:].lstrip()))
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        found, at = decoder.raw_decode(text, at)
         yield found
 
 
