@@ -26,7 +26,7 @@ DIGEST_CHARS = 24
 SKIPPED = {"__pycache__"}
 Tree = Mapping[str, Path | bytes]
 """Files by their path with `/`: where each lies, or its bytes."""
-MAKERS: Final[Mapping[str, Callable[[Checkout, Path], Tree]]] = {"models/pack": pack_models}
+MAKERS: Final[Mapping[str, Callable[[Checkout, Path], Tree]]] = {"made/models": pack_models}
 """What the build makes, by the name that definitions mount it under (skerry.stack.definition.MADE)."""
 
 

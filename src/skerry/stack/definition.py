@@ -31,7 +31,7 @@ SECRET = r"[a-z][a-z0-9]*(-([a-z0-9]+|\$\{queue_id\}))*"  # noqa: S105  the form
 ADDRESS = r"\d{1,3}(\.\d{1,3}){3}"
 PORT_MAX = 65535
 
-MADE = ("models/pack",)
+MADE = ("made/models",)
 """What the build makes (`[[files]]` with `made = true`): the model pack (skerry.bundle.pack)."""
 POOL_VARIABLES = ("queue_id", "organization_id")
 

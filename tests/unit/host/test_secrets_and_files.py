@@ -124,13 +124,13 @@ def test_links_in_a_folder_are_refused(example: Example, state: State) -> None:
 
 
 def test_what_the_build_makes_is_staged_like_the_rest(example: Example, state: State) -> None:
-    example.services["store"]["files"] = [{"source": "models/pack", "target": "/catalog", "made": True}]
+    example.services["store"]["files"] = [{"source": "made/models", "target": "/catalog", "made": True}]
     with pytest.raises(SkerryError) as caught:
         stage(example, state)
     assert caught.value.code == "model.catalog"
     make_models(example.root, example.root / "cache")
     staged = stage(example, state)
-    target = staged.sources["models/pack"]
+    target = staged.sources["made/models"]
     assert {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()} == PACKED
     assert stage(example, state).sources == staged.sources
     (example.root / "models/chat/Modelfile").write_text("FROM ./chat.gguf\nPARAMETER num_ctx 8\n")
