@@ -42,7 +42,7 @@ logs: ## Show the newest lines of every service
 	@$(SKERRY) stack logs
 clean: ## Remove the stack and its data (asks first)
 	@$(SKERRY) stack clean
-demo: images ## Start everything, bootstrap, and let an agent read a log, under policy, on the local model
+demo: images models ## Start everything, bootstrap, and let an agent read a log, under policy, on the local model
 	@$(SKERRY) stack up --no-next
 	@$(SKERRY) bootstrap --organization demo --admin-email admin@demo.example --hide-secrets
 	@$(SKERRY) demo
