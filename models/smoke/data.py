@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from models.smoke import chat, logs, phrases, values
+from models.smoke import chat, logs, phrases, speech, values
 from models.smoke.strangers import stranger
 from models.smoke.tasks import LONG, NOUNS, VERBS, Mix, Step, Task, task
 from models.smoke.tokenizer import Tokenizer, train
@@ -44,7 +44,7 @@ class Conversation:
 
 
 def _system(random: Random, *, held_out: bool) -> str:
-    agents = phrases.part(phrases.AGENTS, held_out=held_out)
+    agents = phrases.part(speech.AGENTS, held_out=held_out)
     made = " ".join(values.word(random) for _ in range(random.randint(3, 14))).capitalize() + "."
     prompts_of_agents = (None, random.choice(agents), " ".join(random.sample(agents, 2)), made)
     return prompts.render_system(random.choices(prompts_of_agents, (35, 40, 15, 10))[0])
@@ -53,9 +53,9 @@ def _system(random: Random, *, held_out: bool) -> str:
 def _around(random: Random, ask: str, *, held_out: bool) -> str:
     """Return the ask with what people put around it."""
     if chance(random, 0.18):
-        ask = f"{phrases.phrase(random, phrases.BEFORE, held_out=held_out)} {ask}"
+        ask = f"{phrases.phrase(random, speech.BEFORE, held_out=held_out)} {ask}"
     if chance(random, 0.12) and ask[-1] in ".?":
-        ask = f"{ask} {phrases.phrase(random, phrases.AFTER, held_out=held_out)}"
+        ask = f"{ask} {phrases.phrase(random, speech.AFTER, held_out=held_out)}"
     if chance(random, 0.08):
         ask = ask[0].lower() + ask[1:]
     if chance(random, 0.06) and ask[-1] in ".?" and "`" not in ask:
@@ -91,7 +91,9 @@ def without(made: Task, offered: set[str]) -> Task:
     for at, step in enumerate(made.steps):
         if step.tool not in offered and step.tool in VERBS:
             said = f"I cannot {VERBS[step.tool]} {NOUNS[step.tool]}: I have no tool for it."
-            return replace(made, kind="no tool", steps=made.steps[:at], answer=said)
+            before = made.answer.rpartition("\n")[0] if made.kind == "two" and at == len(made.steps) - 1 else ""
+            answer = f"{before}\n{said}" if before else said
+            return replace(made, kind="no tool", steps=made.steps[:at], answer=answer)
     return made
 
 
@@ -99,9 +101,9 @@ def talk(random: Random, *, held_out: bool) -> Task:
     """Return small talk: words that name no file, and the short answer to them."""
     pool, answer = random.choice(
         (
-            (phrases.GREETINGS, GREETED),
-            (phrases.THANKS, THANKED),
-            (phrases.ABILITIES, ABLE),
+            (speech.GREETINGS, GREETED),
+            (speech.THANKS, THANKED),
+            (speech.ABILITIES, ABLE),
             (phrases.NO_FILE, UNSURE),
             (phrases.NO_FILE, UNSURE),
         )
@@ -216,8 +218,8 @@ def make_tokenizer(random: Random, *, texts: int = 2500, size: int = 1536) -> To
     said = ["\n".join(str(message["content"]) for message in each.messages[1:]) for each in made]
     lists = (
         *(phrases.ERROR, phrases.FIRST, phrases.LAST, phrases.KEY, phrases.COUNT, phrases.LENGTH, phrases.WRITE),
-        *(phrases.SUMMARY, phrases.LIST, phrases.LIST_ALL, phrases.RUN, phrases.THEN_READ, phrases.BEFORE),
-        *(phrases.AFTER, phrases.AGENTS, phrases.REASONS, phrases.TOOL_ASKS, values.MESSAGES, values.FAILURES),
+        *(phrases.SUMMARY, phrases.LIST, phrases.LIST_ALL, phrases.RUN, phrases.THEN_READ, speech.BEFORE),
+        *(speech.AFTER, speech.AGENTS, speech.REASONS, phrases.TOOL_ASKS, values.MESSAGES, values.FAILURES),
         *(logs.LEVELS, values.STEMS, values.FOLDERS, values.KEYS),
     )
     said += [text for entries in lists for text in phrases.words(entries)] * 4

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from models.smoke import logs, phrases, values
+from models.smoke import logs, phrases, speech, values
 from models.smoke.values import chance
 
 from skerry.agent import prompts
@@ -76,9 +76,9 @@ def refusal(random: Random, tool: str, thing: str) -> tuple[str, str]:
     verb = VERBS[tool]
     if chance(random, 0.5):
         rule = values.rule(random)
-        reason = values.fill(random, random.choice(phrases.REASONS))
+        reason = values.fill(random, random.choice(speech.REASONS))
         return prompts.render_denial(rule, reason), f"I may not {verb} {thing}: denied by policy {rule}."
-    code, reason = random.choice(phrases.CODES)
+    code, reason = random.choice(speech.CODES)
     if chance(random, 0.15):
         code = f"{values.word(random)}.{values.word(random)}"
     reason = values.fill(random, reason)
@@ -89,8 +89,8 @@ def refusal(random: Random, tool: str, thing: str) -> tuple[str, str]:
 def _denied_path(random: Random, mix: Mix) -> tuple[str, str, str]:
     """Return a path outside, what reading it returns, and the answer."""
     path = values.outside(random, held_out=mix.held_out)
-    rule = random.choice(phrases.RULES) if chance(random, 0.6) else values.rule(random)
-    denial = prompts.render_denial(rule, values.fill(random, random.choice(phrases.REASONS)))
+    rule = random.choice(speech.RULES) if chance(random, 0.6) else values.rule(random)
+    denial = prompts.render_denial(rule, values.fill(random, random.choice(speech.REASONS)))
     return path, denial, f"I may not read {path}: denied by policy {rule}."
 
 

@@ -98,7 +98,8 @@ def batches(random: Random, tokenizer: Tokenizer, stage: Stage) -> Iterator[Batc
             rows = [data.copies(random, tokenizer, length + 1) for _ in range(stage.batch // length)]
             yield _batch(rows, length, pad)
             continue
-        pool += [data.encode(tokenizer, data.conversation(random, stage.mix)) for _ in range(POOL)]
+        drawn = (data.encode(tokenizer, data.conversation(random, stage.mix)) for _ in range(POOL))
+        pool += [row for row in drawn if len(row[0]) <= LENGTHS[-1]]
         pool.sort(key=lambda row: len(row[0]))
         made = []
         while pool:
@@ -233,7 +234,7 @@ def run(out: Path, stages: tuple[Stage, ...], seed: int, resume: Path | None) ->
 
 DECIDING = (
     *("chat", "data", "initial", "logs", "model", "phrases", "shape", "strangers", "tasks", "tokenizer", "train"),
-    "values",
+    *("speech", "values"),
 )
 """The modules here that decide the weights; the others ask, count, and write them down."""
 

@@ -10,7 +10,7 @@ import re
 import string
 from typing import TYPE_CHECKING, Final
 
-from models.smoke import phrases
+from models.smoke import phrases, speech
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,46 @@ WORDS: Final = tuple(
     "north river stone amber delta falcon maple orbit pixel raven solar tiger ultra violet winter zebra copper ember "
     "forest granite harbor island jade kernel lemon meadow nova onyx".split()
 )
+NOUNS: Final = tuple(
+    "apple anchor arrow autumn badge bakery balance barrel basket battery beam bench bird blanket blossom board "
+    "boat bottle boulder branch bread brick bridge bright broker bucket budget buffer bundle button cabin cable "
+    "candle canyon captain carbon cargo carpet castle cellar center chain chapel charter cherry circle citizen "
+    "claim clock cloud coast collar column comet compass concert contract corner cotton council country courier "
+    "craft cradle crane credit cricket crystal current curtain cushion custom dairy dancer dealer degree deposit "
+    "desert detail device diamond dinner direct divide doctor domain donkey double dragon drawer dream driver "
+    "eagle early earth echo edge editor effort eleven empire engine entry equal escape estate event exact expert "
+    "fabric factor family farmer feather fever fiction field figure filter final finger fire flame flight floor "
+    "flower focus foot force formal fossil fountain frame freight friend frost future galaxy garage garden garlic "
+    "genius gentle giant ginger glacier glass globe glove golden grain grape gravel green grid group growth guard "
+    "guest guide guitar hammer handle happy hazard heart height helmet herald hidden hill history hollow honey "
+    "horizon hotel hunter image impact index insect invoice iron item jacket jewel journey judge juice jungle "
+    "junior justice keeper kettle kitchen knight ladder lake lamp latch launch lawyer leader leaf league legend "
+    "lesson letter level library light limit linen liquid listen locker logic lottery lunar magnet mailbox manner "
+    "marble margin marine market master matter medal member memory mental merchant method middle mineral mirror "
+    "mobile model modern moment monitor monkey morning motor mountain museum music native nature nectar needle "
+    "network night noble normal novel number object ocean office olive opera option orange order organ origin "
+    "owner oxygen package palace panel paper parcel parent park partner pastry patrol pattern pebble pencil "
+    "people pepper permit person phone piano picture pigeon pillow pilot planet plastic plate player pocket "
+    "poetry point police policy portal powder power prefix premium press prince prison private problem process "
+    "product profile program project promise public pulse purple puzzle quality quarter quick quiet rabbit "
+    "railway rainbow random range rapid reason recipe record reform regular remote rescue result retail return "
+    "reward ribbon rifle ring ritual robot rocket roller roster round route royal rubber ruler safety sailor "
+    "salmon sample sandal saturn school science scout screen script season second select senior sensor series "
+    "shadow shelter sheriff signal silver simple single sister skill sleeve smart smoke social socket soldier "
+    "source south space spark special spider spiral spirit spring square stable staff stage station statue steam "
+    "steel stock storm story strand stream street string studio sugar suite summer sunset supply surface switch "
+    "symbol system table talent target teacher temple tender theory thread ticket timber token tomato torch total "
+    "tower track trade traffic train travel tribe trophy tulip turtle twelve unique unit update urban valley "
+    "value vapor vector velvet vendor vessel victory video village vision visitor voice volume voyage wagon "
+    "walnut warden water weather wedge whale wheel whisper willow window wisdom wonder wooden world yellow".split()
+)
+"""Words that may be names: what natural names are spelt with."""
+_ONSETS: Final = tuple(
+    "b bl br c ch cl d dr f fl g gl gr h j k l m n p pl pr qu r s sh sk sl sp st str t th tr v w z".split()
+)
+_VOWELS: Final = tuple("a e i o u ai au ea ee ia io oa oo ou".split())
+_CODAS: Final = ("", "", "", "n", "r", "l", "s", "t", "m", "ck", "nd", "st", "ng", "lt", "x", "p")
+
 STEMS: Final = (
     *COMPONENTS,
     *"app error access nginx system service messages syslog output debug job build deploy notes report data".split(),
@@ -151,15 +191,30 @@ def letters(random: Random, low: int, high: int) -> str:
     return "".join(random.choice(string.ascii_lowercase) for _ in range(random.randint(low, high)))
 
 
+def coined(random: Random) -> str:
+    """Return a word of one to three syllables that could be one."""
+    return "".join(
+        random.choice(_ONSETS) + random.choice(_VOWELS) + random.choice(_CODAS) for _ in range(random.randint(1, 3))
+    )
+
+
 def strange(random: Random) -> str:
-    """Return a word that never was: random letters, or pieces of known words, so that every token occurs in names."""
-    if chance(random, 0.4):
+    """Return a word that was hardly ever seen: a noun, syllables, letters, or pieces of known words.
+
+    Together they use every token of letters, in every place of a name: what is copied must not be guessed.
+    """
+    kind = random.random()
+    if kind < 0.3:
+        return random.choice(NOUNS)
+    if kind < 0.55:
+        return coined(random)
+    if kind < 0.75:
         return letters(random, 2, 8)
     made = ""
     for _ in range(random.randint(1, 2)):
         known = random.choice(_KNOWN)
-        start = random.randrange(len(known) - 1)
-        made += known[start : start + random.randint(2, 6)]
+        start = random.choice((0, 0, random.randrange(len(known) - 1)))
+        made += known[start : start + random.randint(2, 9)]
     return made
 
 
@@ -170,7 +225,7 @@ def number(random: Random) -> str:
 
 def word(random: Random) -> str:
     """Return a known word, or letters that never were one."""
-    return random.choice(WORDS) if chance(random, 0.5) else strange(random)
+    return random.choice(WORDS) if chance(random, 0.25) else strange(random)
 
 
 def address(random: Random) -> str:
@@ -246,7 +301,7 @@ def _stem(random: Random, *, held_out: bool) -> str:
     date = f"{random.randint(2019, 2032)}-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
     names = (known, strange(random), f"{word(random)}{random.choice('-_.')}{known}", random.choice(UNICODE[:-5]))
     tails = (f"{mark}{random.randint(0, 99)}", f"{mark}{date}", str(random.randint(0, 999)), "")
-    return random.choices(names, (48, 22, 26, 4))[0] + random.choices(tails, (15, 12, 6, 67))[0]
+    return random.choices(names, (48 if held_out else 20, 44, 32, 4))[0] + random.choices(tails, (15, 12, 6, 67))[0]
 
 
 def path(random: Random, *, held_out: bool, suffixes: tuple[str, ...] = SUFFIXES) -> str:
@@ -264,7 +319,8 @@ def log_path(random: Random, *, held_out: bool) -> str:
 
 def folder(random: Random, *, held_out: bool) -> str:
     """Return a folder's path in the workspace."""
-    one = random.choice(HELD_OUT_STEMS) if held_out and chance(random, 0.4) else random.choice((*FOLDERS, word(random)))
+    known = HELD_OUT_STEMS if held_out and chance(random, 0.4) else FOLDERS
+    one = random.choice(known) if chance(random, 0.6) else word(random)
     made = f"{one}/{word(random)}" if chance(random, 0.3) else one
     return f"{made}/" if chance(random, 0.1) else made
 
@@ -313,12 +369,12 @@ def setting(random: Random) -> str:
 def rule(random: Random) -> str:
     """Return the id of a policy's rule."""
     if chance(random, 0.5):
-        return random.choice(phrases.RULES)
+        return random.choice(speech.RULES)
     return f"{word(random)}.{word(random)}_{word(random)}" if chance(random, 0.6) else f"{word(random)}.{word(random)}"
 
 
 _SPEECH: Final = phrases.words(
-    (*phrases.ERROR, *phrases.RUN, *phrases.WRITE, *phrases.LIST, *phrases.AGENTS, *phrases.REASONS, *phrases.BEFORE)
+    (*phrases.ERROR, *phrases.RUN, *phrases.WRITE, *phrases.LIST, *speech.AGENTS, *speech.REASONS, *speech.BEFORE)
 )
 _KNOWN: Final = sorted(
     {

@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from models.smoke import data, phrases, values
+from models.smoke import data, phrases, speech, values
 from models.smoke.questions import BUILT_IN, QUESTIONS, UNKNOWN, questions
 from models.smoke.tasks import MAKERS, Mix
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEEDS = range(300)
 LISTS = {
     name: entries
-    for name, entries in vars(phrases).items()
+    for name, entries in {**vars(phrases), **vars(speech)}.items()
     if name.isupper() and isinstance(entries, tuple) and name not in ("REASONS", "RULES", "CODES")
 }
 

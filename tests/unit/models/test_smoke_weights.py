@@ -39,7 +39,7 @@ def test_the_product_s_texts_are_those_of_the_training() -> None:
     """A changed text warns here; the accuracy test says whether the model still understands it."""
     if RECORD["texts"] != texts_digest():
         warnings.warn(
-            "skerry.agent.prompts has changed since the smoke model was trained: see its accuracy, then make smoke-model",
+            "skerry.agent.prompts has changed since the smoke model was trained: see its accuracy, train it anew",
             TextsChangedWarning,
             stacklevel=1,
         )
