@@ -1,15 +1,7 @@
-"""Conversations the smoke model learns from, made from a seed.
+"""Conversations the smoke model learns from, made from a seed, and how they become tokens.
 
-Asks about one file or two, what reading returned (logs, denials, errors), answers; and small talk.
-
-Every text of the product comes from skerry.agent.prompts. The answers have one fixed form each:
-
-    The error in FILE is: "LINE"
-    I found no error in FILE.
-    I may not read FILE: denied by policy RULE.
-    I cannot read FILE: CODE.
-
-one sentence a line, in the order of the files asked for.
+A conversation is a system text, perhaps an earlier ask, an ask, the calls with what they returned, and the answer; or
+small talk; or an ask for which there is no tool. Every text of the product comes from skerry.agent.prompts.
 """
 
 from __future__ import annotations
@@ -17,95 +9,29 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from models.smoke import chat, phrases
-from models.smoke.logs import COMPONENTS, FAILURES, LEVELS, MESSAGES, WORDS, chance, log, strange, word
+from models.smoke import chat, logs, phrases, speech, values
+from models.smoke.strangers import stranger
+from models.smoke.tasks import LONG, NOUNS, VERBS, Mix, Step, Task, task
 from models.smoke.tokenizer import Tokenizer, train
+from models.smoke.values import chance
 
 from skerry.agent import prompts
 
 if TYPE_CHECKING:
     from random import Random
 
-TOOLS: Final[list[dict[str, Any]]] = [prompts.READ_FILE]
-STEMS: Final = (
-    *COMPONENTS,
-    "app",
-    "error",
-    "access",
-    "nginx",
-    "system",
-    "service",
-    "messages",
-    "syslog",
-    "output",
-    "debug",
-    "job",
-    "build",
-    "deploy",
-)
-HELD_OUT_STEMS: Final = (
-    "kiosk",
-    "turbine",
-    "ledger",
-    "checkout",
-    "radio",
-    "camera",
-    "printer",
-    "vault",
-    "pump",
-    "beacon",
-)
-FOLDERS: Final = (
-    "logs",
-    "log",
-    "var",
-    "data",
-    "out",
-    "tmp",
-    "uploads",
-    "reports",
-    "var/log",
-    "srv",
-    "inbox",
-    "archive",
-)
-SUFFIXES: Final = (".log", ".log", ".log", ".log", ".txt", ".out", ".err", ".log.1", "")
-SECRETS: Final = (
-    "secret.txt",
-    "passwd",
-    "shadow",
-    "keys.pem",
-    "token",
-    "credentials.json",
-    ".env",
-    "id_rsa",
-    "config.yaml",
-    "auth.log",
-)
-OUTSIDE: Final = ("../", "../", "../../", "/etc/", "/root/", "/var/log/", "/home/", "/srv/", "/")
-GREETED: Final = "Hello. Name a file and I will look for an error in it."
+ALL_TOOLS: Final = list(prompts.TOOLS.values())
+GREETED: Final = "Hello. Tell me what to do with your files."
 THANKED: Final = "You are welcome."
-ABLE: Final = "I can read files in the workspace and quote the errors in them."
-UNSURE: Final = "Name a file and I will look for an error in it."
-
-
-@dataclass(frozen=True)
-class Mix:
-    """What a stretch of training, or a test, is made of."""
-
-    lines: tuple[int, int] = (3, 8)
-    """Fewest and most lines of a log."""
-    two: float = 0.35
-    """Share of asks about two files."""
-    talk: float = 0.06
-    """Share of small talk without a file."""
-    asks: float = 0.0
-    """Share of conversations that end with the first call: short, so that many asks are seen at little cost."""
-    held_out: bool = False
-    """Draw from the phrases and names that training never sees."""
+ABLE: Final = "I work with the files in the workspace: I read, write and list them, and I run commands."
+UNSURE: Final = "Name a file, please."
+NO_TOOL: Final = "I cannot do that: I have no tool for it."
+TALK: Final = 0.05
+NOT_OURS: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -114,176 +40,171 @@ class Conversation:
 
     kind: str
     messages: list[chat.Message]
-    tools: list[dict[str, Any]] = field(default_factory=lambda: TOOLS)
-
-
-@dataclass(frozen=True)
-class Read:
-    """One file, what reading it returns, and what the answer says of it."""
-
-    path: str
-    result: str
-    sentence: str
-
-
-def stem(random: Random, *, held_out: bool) -> str:
-    """Return a file's name without its suffix."""
-    known = random.choice(HELD_OUT_STEMS if held_out else STEMS)
-    mark = random.choice("-_.")
-    date = f"{random.randint(2019, 2032)}-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
-    names = (known, strange(random), f"{word(random)}{random.choice('-_.')}{known}")
-    tails = (f"{mark}{random.randint(0, 99)}", f"{mark}{date}", str(random.randint(0, 999)), "")
-    return random.choices(names, (45, 25, 30))[0] + random.choices(tails, (15, 15, 6, 64))[0]
-
-
-def inside(random: Random, *, held_out: bool) -> str:
-    """Return a path in the workspace."""
-    name = stem(random, held_out=held_out) + random.choice(SUFFIXES)
-    suffixed = name if "." in name else f"{name}.log"
-    folder = random.choice(FOLDERS)
-    return random.choices((name, suffixed, f"{folder}/{name}", f"{word(random)}/{folder}/{name}"), (30, 32, 28, 10))[0]
-
-
-def outside(random: Random, *, held_out: bool) -> str:
-    """Return a path that leaves the workspace."""
-    folder = random.choice(OUTSIDE)
-    if chance(random, 0.65):
-        folder += f"{random.choice(('other', word(random)))}/"
-    return folder + (
-        random.choice(SECRETS) if chance(random, 0.5) else stem(random, held_out=held_out) + random.choice(SUFFIXES)
-    )
-
-
-def _reading(random: Random, mix: Mix, outcome: str) -> Read:
-    if outcome == "denied":
-        path = outside(random, held_out=mix.held_out) if chance(random, 0.85) else inside(random, held_out=mix.held_out)
-        rule = random.choice(phrases.RULES) if chance(random, 0.5) else f"{word(random)}.{word(random)}_{word(random)}"
-        result = prompts.render_denial(rule, random.choice(phrases.REASONS))
-        return Read(path, result, f"I may not read {path}: denied by policy {rule}.")
-    path = inside(random, held_out=mix.held_out)
-    if outcome == "unread":
-        code, reason = random.choice(phrases.CODES)
-        said = random.choice((reason, f"{reason}: {path}", f"{path}: {reason}"))
-        return Read(path, prompts.render_error(code, said), f"I cannot read {path}: {code}.")
-    text, line = log(random, random.randint(*mix.lines), error=outcome == "error")
-    sentence = f'The error in {path} is: "{line}"' if line else f"I found no error in {path}."
-    return Read(path, prompts.render_result(text), sentence)
+    tools: list[dict[str, Any]]
 
 
 def _system(random: Random, *, held_out: bool) -> str:
-    agents = phrases.part(phrases.AGENTS, held_out=held_out)
-    made = " ".join(word(random) for _ in range(random.randint(3, 14))).capitalize() + "."
+    agents = phrases.part(speech.AGENTS, held_out=held_out)
+    made = " ".join(values.word(random) for _ in range(random.randint(3, 14))).capitalize() + "."
     prompts_of_agents = (None, random.choice(agents), " ".join(random.sample(agents, 2)), made)
     return prompts.render_system(random.choices(prompts_of_agents, (35, 40, 15, 10))[0])
 
 
-def _named(random: Random, path: str) -> str:
-    quote = random.choices(("", "`", '"', "'"), (84, 8, 5, 3))[0]
-    return f"{quote}{path}{quote}"
+def _around(random: Random, ask: str, *, held_out: bool) -> str:
+    """Return the ask with what people put around it."""
+    if chance(random, 0.18):
+        ask = f"{phrases.phrase(random, speech.BEFORE, held_out=held_out)} {ask}"
+    if chance(random, 0.12) and ask[-1] in ".?":
+        ask = f"{ask} {phrases.phrase(random, speech.AFTER, held_out=held_out)}"
+    if chance(random, 0.08):
+        ask = ask[0].lower() + ask[1:]
+    if chance(random, 0.06) and ask[-1] in ".?" and "`" not in ask:
+        ask = ask[:-1]
+    return ask
 
 
-def ask(random: Random, paths: list[str], *, held_out: bool) -> str:
-    """Return a person's words that ask about one file or two."""
-    named = [_named(random, path) for path in paths]
-    if len(paths) == 1:
-        text = random.choice(phrases.part(phrases.ONE, held_out=held_out)).format(f=named[0])
-    elif chance(random, 0.7):
-        first = random.choice(phrases.part(phrases.ONE, held_out=held_out)).format(f=named[0])
-        text = f"{first} {random.choice(phrases.part(phrases.THEN, held_out=held_out)).format(b=named[1])}"
-    else:
-        text = random.choice(phrases.part(phrases.TWO, held_out=held_out)).format(a=named[0], b=named[1])
-    if chance(random, 0.2):
-        text = f"{random.choice(phrases.part(phrases.BEFORE, held_out=held_out))} {text}"
-    if chance(random, 0.15):
-        text = f"{text} {random.choice(phrases.part(phrases.AFTER, held_out=held_out))}"
-    if chance(random, 0.08) and not text.startswith(paths[0]):
-        text = text[0].lower() + text[1:]
-    if chance(random, 0.06) and text[-1] in "?.":
-        text = text[:-1]
-    return text
+def _offer(random: Random) -> list[dict[str, Any]]:
+    """Return the tools on offer: mostly all, often one, sometimes any."""
+    kind = random.random()
+    if kind < 0.6:
+        return ALL_TOOLS
+    if kind < 0.75:
+        return [prompts.READ_FILE]
+    return [tool for tool in ALL_TOOLS if chance(random, 0.55)]
 
 
-def _outcomes(random: Random, *, two: bool) -> tuple[str, ...]:
-    if not two:
-        return tuple(random.choices(("error", "none", "denied", "unread"), (0.58, 0.24, 0.09, 0.09)))
-    first = random.choices(("error", "none", "unread"), (0.72, 0.22, 0.06))
-    return (*first, *random.choices(("denied", "error", "none", "unread"), (0.8, 0.08, 0.04, 0.08)))
+def _names(tools: list[dict[str, Any]]) -> set[str]:
+    return {tool["function"]["name"] for tool in tools}
 
 
-def reading(random: Random, mix: Mix, outcomes: tuple[str, ...]) -> Conversation:
-    """Return a conversation about one file or two, each with its outcome ("error", "none", "denied", "unread")."""
-    reads: list[Read] = []
-    while len(reads) < len(outcomes):
-        read = _reading(random, mix, outcomes[len(reads)])
-        if read.path not in [other.path for other in reads]:
-            reads.append(read)
-    messages: list[chat.Message] = [{"role": "system", "content": _system(random, held_out=mix.held_out)}]
-    if chance(random, 0.04):
-        greeting = random.choice(phrases.part(phrases.GREETINGS, held_out=mix.held_out))
-        messages += [{"role": "user", "content": greeting}, {"role": "assistant", "content": GREETED}]
-    messages.append({"role": "user", "content": ask(random, [read.path for read in reads], held_out=mix.held_out)})
-    for read in reads:
-        messages.append(chat.call("read_file", {"path": read.path}))
-        messages.append({"role": "tool", "tool_call_id": "call_0", "content": read.result})
-    messages.append({"role": "assistant", "content": "\n".join(read.sentence for read in reads)})
-    return Conversation("+".join(outcomes), messages)
+def played(made: Task) -> list[chat.Message]:
+    """Return the messages of a task, from the ask to the answer."""
+    messages: list[chat.Message] = [{"role": "user", "content": made.ask}]
+    for step in made.steps:
+        messages.append(chat.call(step.tool, step.arguments))
+        messages.append({"role": "tool", "tool_call_id": "call_0", "content": step.result})
+    return [*messages, {"role": "assistant", "content": made.answer}]
 
 
-def talk(random: Random, *, held_out: bool) -> Conversation:
+def without(made: Task, offered: set[str]) -> Task:
+    """Return the task as it goes when only these tools are on offer: what lacks its tool is said to be impossible."""
+    for at, step in enumerate(made.steps):
+        if step.tool not in offered and step.tool in VERBS:
+            said = f"I cannot {VERBS[step.tool]} {NOUNS[step.tool]}: I have no tool for it."
+            before = made.answer.rpartition("\n")[0] if made.kind == "two" and at == len(made.steps) - 1 else ""
+            answer = f"{before}\n{said}" if before else said
+            return replace(made, kind="no tool", steps=made.steps[:at], answer=answer)
+    return made
+
+
+def talk(random: Random, *, held_out: bool) -> Task:
     """Return small talk: words that name no file, and the short answer to them."""
     pool, answer = random.choice(
         (
-            (phrases.GREETINGS, GREETED),
-            (phrases.THANKS, THANKED),
-            (phrases.ABILITIES, ABLE),
+            (speech.GREETINGS, GREETED),
+            (speech.THANKS, THANKED),
+            (speech.ABILITIES, ABLE),
             (phrases.NO_FILE, UNSURE),
             (phrases.NO_FILE, UNSURE),
         )
     )
-    said = random.choice(phrases.part(pool, held_out=held_out))
+    said = phrases.phrase(random, pool, held_out=held_out)
     if said[-1] not in ".?!":
         said += random.choice(("", ".", "!"))
-    messages = [
-        {"role": "system", "content": _system(random, held_out=held_out)},
-        {"role": "user", "content": said},
-        {"role": "assistant", "content": answer},
-    ]
-    return Conversation("talk", messages, TOOLS if chance(random, 0.8) else [])
+    return Task("talk", said, (), answer)
+
+
+def not_ours(random: Random, *, held_out: bool) -> Task:
+    """Return an ask that no tool of the product could do, or words that mean nothing."""
+    if chance(random, 0.3) and not held_out:
+        made = " ".join(values.word(random) for _ in range(random.randint(2, 7)))
+        return Task("not ours", made.capitalize() + random.choice(".?"), (), NO_TOOL)
+    ask = phrases.phrase(random, phrases.NOT_OURS, held_out=held_out).format(w=values.word(random))
+    return Task("not ours", ask, (), NO_TOOL)
+
+
+def _draw(random: Random, mix: Mix) -> tuple[Task, list[dict[str, Any]]]:
+    """Return a task and the tools on offer."""
+    kind = random.random()
+    if kind < TALK:
+        return talk(random, held_out=mix.held_out), _offer(random)
+    if kind < TALK + NOT_OURS:
+        return not_ours(random, held_out=mix.held_out), _offer(random)
+    if kind < TALK + NOT_OURS + mix.unknown:
+        made, tools = stranger(random, mix)
+        return made, [*_offer(random), *tools] if chance(random, 0.5) else tools
+    made, tools = task(random, mix), _offer(random)
+    if not {step.tool for step in made.steps} <= _names(tools) and chance(random, 0.65):
+        tools = ALL_TOOLS
+    return without(made, _names(tools)), tools
 
 
 def conversation(random: Random, mix: Mix) -> Conversation:
     """Return one conversation of the mix."""
-    if chance(random, mix.talk):
-        return talk(random, held_out=mix.held_out)
-    two = chance(random, mix.two)
-    if chance(random, mix.asks):
-        whole = reading(random, replace(mix, lines=(1, 1)), _outcomes(random, two=two))
-        first = next(at for at, message in enumerate(whole.messages) if message.get("tool_calls"))
-        return Conversation("ask", whole.messages[: first + 1])
-    return reading(random, mix, _outcomes(random, two=two))
+    if chance(random, mix.long):
+        mix = replace(mix, lines=LONG)
+    made, tools = _draw(random, mix)
+    if made.kind not in ("talk", "not ours"):
+        made = replace(made, ask=_around(random, made.ask, held_out=mix.held_out))
+    messages: list[chat.Message] = [{"role": "system", "content": _system(random, held_out=mix.held_out)}]
+    if chance(random, mix.history):
+        before = task(random, replace(mix, lines=(1, 4))) if chance(random, 0.7) else talk(random, held_out=False)
+        messages += played(without(before, _names(tools)))
+    messages += played(made)
+    if made.steps and chance(random, mix.short):
+        user = max(at for at, message in enumerate(messages) if message["role"] == "user")
+        messages = messages[: user + 2]
+    return Conversation(made.kind, messages, tools)
+
+
+def _opener(tool: dict[str, Any]) -> str:
+    """Return how a call of a built-in tool begins, up to its first value."""
+    function = tool["function"]
+    first = min(function["parameters"]["required"])
+    return f'{chat.CALL_OPEN}{function["name"]}{chat.CALL_MIDDLE}{{"{first}":"'
 
 
 LITERALS: Final = (
+    f"{chat.START}system\n",
+    *(f"\n{chat.START}{role}\n" for role in ("user", "assistant", "tool")),
     prompts.SYSTEM_PROMPT,
-    chat.tools_block(TOOLS),
+    "\n\nTools: [",
+    *(chat.tools_json([tool])[1:-1] for tool in ALL_TOOLS),
+    *(_opener(tool) for tool in ALL_TOOLS),
     chat.CALL_OPEN,
     chat.CALL_MIDDLE + '{"',
+    chat.CALL_MIDDLE + "{}" + chat.CALL_CLOSE,
+    '","path":"',
     '":"',
+    '","',
+    '":',
     '"}' + chat.CALL_CLOSE,
+    "}" + chat.CALL_CLOSE,
+    '{"type":"function","function":{"name":"',
+    '","description":"',
+    '","parameters":{"type":"object","properties":{',
+    '","parameters":{"type":"object","required":["',
+    '"],"properties":{"',
+    '":{"type":"string","description":"',
+    '":{"type":"integer","description":"',
 )
 """Texts that never vary: one token each."""
 
 
-JOINED_FROM: Final = 6
+JOINED_FROM: Final = 4
 
 
 def _language(texts: list[str]) -> list[str]:
     """Return the words that may join with the space before them, most frequent first.
 
-    Not those that name files, and no short ones: names never seen begin with them, and would split another way there.
+    Not those that name files: names never seen begin with them, and would split another way there.
     """
     counts = Counter(match for text in texts for match in re.findall(r"(?<= )[A-Za-z]+", text))
-    naming = {piece for name in (*STEMS, *FOLDERS, *SECRETS, *WORDS) for piece in re.findall("[A-Za-z]+", name)}
+    naming = {
+        piece
+        for name in (*values.STEMS, *values.FOLDERS, *values.SECRETS, *values.WORDS, *values.KEYS, *values.NAMES)
+        for piece in re.findall("[A-Za-z]+", name)
+    }
     return [
         found
         for found, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -291,25 +212,17 @@ def _language(texts: list[str]) -> list[str]:
     ]
 
 
-def make_tokenizer(random: Random, *, texts: int = 1500, size: int = 1472) -> Tokenizer:
+def make_tokenizer(random: Random, *, texts: int = 2500, size: int = 1536) -> Tokenizer:
     """Learn the vocabulary from conversations of the training mix, and from all phrases, so that none is spelt out."""
-    made = [conversation(random, Mix()) for _ in range(texts)]
-    said = [
-        "".join(text for text, _ in chat.render(each.messages, [])).replace(prompts.SYSTEM_PROMPT, "") for each in made
-    ]
+    made = [conversation(random, Mix(unknown=0.0)) for _ in range(texts)]
+    said = ["\n".join(str(message["content"]) for message in each.messages[1:]) for each in made]
     lists = (
-        phrases.ONE,
-        phrases.THEN,
-        phrases.TWO,
-        phrases.BEFORE,
-        phrases.AFTER,
-        phrases.AGENTS,
-        phrases.REASONS,
-        MESSAGES,
-        FAILURES,
-        LEVELS,
+        *(phrases.ERROR, phrases.FIRST, phrases.LAST, phrases.KEY, phrases.COUNT, phrases.LENGTH, phrases.WRITE),
+        *(phrases.SUMMARY, phrases.LIST, phrases.LIST_ALL, phrases.RUN, phrases.THEN_READ, speech.BEFORE),
+        *(speech.AFTER, speech.AGENTS, speech.REASONS, phrases.TOOL_ASKS, values.MESSAGES, values.FAILURES),
+        *(logs.LEVELS, values.STEMS, values.FOLDERS, values.KEYS),
     )
-    said += [re.sub(r"\{\w+\}", "", phrase) for phrases_of_one_kind in lists for phrase in phrases_of_one_kind] * 6
+    said += [text for entries in lists for text in phrases.words(entries)] * 4
     return train(said, LITERALS, _language(said), letter_merges=760, size=size)
 
 
@@ -319,11 +232,14 @@ CHOICE: Final = 3.0
 
 def encode(tokenizer: Tokenizer, conversation: Conversation) -> tuple[list[int], list[float]]:
     """Return a conversation's tokens, and how much each counts: nothing where the model does not write it."""
-    openers = {tokenizer.numbers['":"'], *tokenizer.encode('"'), *tokenizer.encode("\n")}
+    openers = {tokenizer.numbers[text] for text in (*map(_opener, ALL_TOOLS), '","path":"', '":"')}
+    openers |= {*tokenizer.encode('"'), *tokenizer.encode("\n")}
     tokens: list[int] = []
     counted: list[float] = []
-    for text, mine in chat.render(conversation.messages, conversation.tools):
-        numbers = tokenizer.encode(text)
+    pieces = chat.render(conversation.messages, conversation.tools)
+    # Texts that follow one another are cut into tokens together, as a server does.
+    for mine, group in groupby(pieces, key=lambda piece: piece[1]):
+        numbers = tokenizer.encode("".join(text for text, _ in group))
         for at, number in enumerate(numbers):
             chooses = at == 0 or tokens[-1] in openers
             tokens.append(number)
@@ -350,3 +266,6 @@ def copies(random: Random, tokenizer: Tokenizer, length: int) -> tuple[list[int]
         tokens += [*row, newline]
         own += [0.0] + [1.0] * len(row)
     return tokens[:length], own[:length]
+
+
+__all__ = ["ALL_TOOLS", "Conversation", "Mix", "Step", "Task", "conversation", "encode", "make_tokenizer", "played"]

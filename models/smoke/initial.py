@@ -44,7 +44,7 @@ class _Source:
 def _look_back(shape: Shape) -> tuple[jax.Array, jax.Array]:
     """Return biases of query and key with which head n looks n + 1 tokens back, by its three fastest rotary pairs."""
     half = shape.head // 2
-    fast = jnp.arange(half) < 3  # noqa: PLR2004 - turns of 0.07 to 1 a token
+    fast = jnp.arange(half) < 3
     angles = shape.rope_base ** (-jnp.arange(half) / half)
     query, key = jnp.zeros((shape.heads, shape.head)), jnp.zeros((shape.heads, shape.head))
     for head in range(OFFSETS):

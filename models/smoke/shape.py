@@ -14,7 +14,7 @@ class Shape:
     width: int = 160
     heads: int = 5
     hidden: int = 384
-    context: int = 2048
+    context: int = 4096
     rope_base: float = 1e9
     """So slow that half of a head's pairs hardly turn within the context: they match content at any distance."""
     epsilon: float = 1e-6

@@ -89,9 +89,26 @@ class Tokenizer:
         return {pair: rank for rank, pair in enumerate(self.merges)}
 
     @cached_property
-    def _special(self) -> re.Pattern[str]:
-        longest_first = sorted([*self.controls, *self.literals], key=len, reverse=True)
-        return re.compile("(" + "|".join(re.escape(text) for text in longest_first) + ")")
+    def _special(self) -> list[str]:
+        return sorted([*self.controls, *self.literals], key=len, reverse=True)
+
+    def _parted(self, text: str) -> list[str]:
+        """Return the text cut at its markers and literals: the longest first out of all of it, as llama.cpp does."""
+        parts = [text]
+        whole = set()
+        for special in self._special:
+            if special not in text:
+                continue
+            whole.add(special)
+            cut: list[str] = []
+            for part in parts:
+                if part in whole or special not in part:
+                    cut.append(part)
+                    continue
+                for at, piece in enumerate(part.split(special)):
+                    cut += [special, piece] if at else [piece]
+            parts = cut
+        return [part for part in parts if part]
 
     def _piece(self, piece: str) -> tuple[int, ...]:
         known = self._cache.get(piece)
@@ -111,9 +128,11 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the token numbers of a text, markers and literals recognised."""
         numbers: list[int] = []
-        for at, part in enumerate(self._special.split(text)):
-            if at % 2:
-                numbers.append(self.numbers[part])
+        specials = self.numbers
+        for part in self._parted(text):
+            number = specials.get(part, 0)
+            if number >= self.first_special:
+                numbers.append(number)
             else:
                 for piece in _SPLIT.findall(part):
                     numbers.extend(self._piece(piece))

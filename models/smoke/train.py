@@ -25,10 +25,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from models.smoke import data, gguf, model
-from models.smoke import plain as plain_data
+from models.smoke import data, forced, gguf, model
 from models.smoke.initial import initial
+from models.smoke.questions import QUESTIONS, questions
 from models.smoke.shape import Shape
+from models.smoke.tasks import Mix
+from models.smoke.texts import texts_digest
 
 from skerry.agent import prompts
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from models.smoke.tokenizer import Tokenizer
 
-SEED = 20261123
+SEED = 20261128
 POOL = 192
 """Conversations sorted by length together, so that a batch wastes little on padding."""
 DEVICES = 2
@@ -52,21 +54,17 @@ class Stage:
     name: str
     steps: int
     batch: int
-    mix: data.Mix | None
+    mix: Mix | None
     rate: tuple[float, float]
-    plain: bool = False
-    """The narrow conversations of plain.py instead of those of data.py; of the mix only the lines count then."""
 
 
 STAGES = (
-    Stage("copy", 40, 2048, None, (2e-3, 2e-3)),
-    Stage("short", 300, 4096, data.Mix(lines=(1, 4), asks=0.4), (2e-3, 1.5e-3)),
-    Stage("middle", 200, 4096, data.Mix(lines=(2, 9), asks=0.3), (1.5e-3, 1e-3)),
-    Stage("long", 150, 4096, data.Mix(lines=(4, 24), asks=0.3), (1e-3, 2e-5)),
-    Stage("plain-short", 120, 4096, data.Mix(lines=(2, 6)), (1.5e-3, 1e-3), plain=True),
-    Stage("plain-long", 200, 4096, data.Mix(lines=(3, 16)), (1.2e-3, 2e-5), plain=True),
+    Stage("copy", 40, 2048, None, (1.5e-3, 1.5e-3)),
+    Stage("short", 1600, 2048, Mix(lines=(1, 4), short=0.3), (1.5e-3, 1.5e-3)),
+    Stage("middle", 2400, 4096, Mix(lines=(2, 8), short=0.2), (1.5e-3, 1.2e-3)),
+    Stage("long", 2000, 4096, Mix(lines=(2, 14), short=0.1, long=0.03), (1.2e-3, 1e-5)),
 )
-LENGTHS = (64, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1664)
+LENGTHS = (64, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1536, 2048)
 """Lengths that batches are padded to: each is compiled once."""
 
 Batch = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -90,10 +88,6 @@ def _batch(rows: list[tuple[list[int], list[float]]], length: int, pad: int) -> 
     return tokens, wanted, weights
 
 
-def _conversation(random: Random, mix: data.Mix, *, plain: bool) -> data.Conversation:
-    return plain_data.conversation(random, mix.lines) if plain else data.conversation(random, mix)
-
-
 def batches(random: Random, tokenizer: Tokenizer, stage: Stage) -> Iterator[Batch]:
     """Yield batches for ever."""
     pad = tokenizer.numbers["<|pad|>"]
@@ -104,7 +98,8 @@ def batches(random: Random, tokenizer: Tokenizer, stage: Stage) -> Iterator[Batc
             rows = [data.copies(random, tokenizer, length + 1) for _ in range(stage.batch // length)]
             yield _batch(rows, length, pad)
             continue
-        pool += [data.encode(tokenizer, _conversation(random, stage.mix, plain=stage.plain)) for _ in range(POOL)]
+        drawn = (data.encode(tokenizer, data.conversation(random, stage.mix)) for _ in range(POOL))
+        pool += [row for row in drawn if len(row[0]) <= LENGTHS[-1]]
         pool.sort(key=lambda row: len(row[0]))
         made = []
         while pool:
@@ -237,9 +232,16 @@ def run(out: Path, stages: tuple[Stage, ...], seed: int, resume: Path | None) ->
     return weights, tokenizer, shape
 
 
+DECIDING = (
+    *("chat", "data", "initial", "logs", "model", "phrases", "shape", "strangers", "tasks", "tokenizer", "train"),
+    *("speech", "values"),
+)
+"""The modules here that decide the weights; the others ask, count, and write them down."""
+
+
 def inputs_digest() -> str:
     """Return one SHA-256 over what decides the weights: the programs here and the product's texts."""
-    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(prompts.__file__)]
+    sources = [*(Path(__file__).with_name(f"{name}.py") for name in DECIDING), Path(prompts.__file__)]
     lines = [f"{hashlib.sha256(source.read_bytes()).hexdigest()}  {source.name}\n" for source in sources]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -255,6 +257,7 @@ def write(out: Path, weights: model.Weights, tokenizer: Tokenizer, shape: Shape,
         "bytes": len(raw),
         "parameters": sum(math.prod(weight.shape) for weight in weights.values()),
         "inputs": inputs_digest(),
+        "texts": texts_digest(),
         "jax": jax.__version__,
         **how,
     }
@@ -269,6 +272,9 @@ def _arguments() -> argparse.Namespace:
         "--seed", type=int, default=SEED, help="where every random number comes from (default: %(default)s)"
     )
     parser.add_argument("--steps", type=int, help="stop each stage after this many steps (for tests)")
+    parser.add_argument("--batch", type=int, help="tokens a step in every stage (for tests)")
+    parser.add_argument("--compiled", type=Path, help="folder for compiled steps (default: compiled in --out)")
+    parser.add_argument("--ask", type=int, default=300, help="held-out asks to report on (default: %(default)s)")
     parser.add_argument("--resume", type=Path, help="go on from this checkpoint with the stages named by --stages")
     parser.add_argument("--stages", default="", help="names of the stages to run, separated by commas (default: all)")
     return parser.parse_args()
@@ -278,15 +284,20 @@ def main() -> None:
     """Train as the command line says."""
     arguments = _arguments()
     jax.config.update("jax_num_cpu_devices", DEVICES)
-    jax.config.update("jax_compilation_cache_dir", str(arguments.out / "compiled"))
+    jax.config.update("jax_compilation_cache_dir", str(arguments.compiled or arguments.out / "compiled"))
     arguments.out.mkdir(parents=True, exist_ok=True)
     stages = tuple(stage for stage in STAGES if not arguments.stages or stage.name in arguments.stages.split(","))
     if arguments.steps:
         stages = tuple(replace(stage, steps=min(stage.steps, arguments.steps)) for stage in stages)
+    if arguments.batch:
+        stages = tuple(replace(stage, batch=arguments.batch) for stage in stages)
     weights, tokenizer, shape = run(arguments.out, stages, arguments.seed, arguments.resume)
     told = ", ".join(f"{stage.name} {stage.steps} x {stage.batch} tokens" for stage in stages)
     how = {"seed": str(arguments.seed), "stages": told, "resumed": str(bool(arguments.resume)).lower()}
     write(arguments.out, weights, tokenizer, shape, how)
+    if arguments.ask:
+        asked = questions(arguments.ask, arguments.seed, QUESTIONS)
+        print("\n".join(forced.measure(forced.rounded(weights), tokenizer, shape, asked).lines()))
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ class ModelClient:
         headers = {"Authorization": f"Bearer {self.token}"}
         url = f"{self.url}/chat/completions"
         try:
-            async with self._http.stream("POST", url, json=_request(turn), headers=headers) as reply:
+            async with self._http.stream("POST", url, json=render_request(turn), headers=headers) as reply:
                 if reply.is_error:
                     await reply.aread()
                     raise _refusal(reply)
@@ -136,7 +136,8 @@ class ModelClient:
         return collector.answer()
 
 
-def _request(turn: Turn) -> dict[str, Any]:
+def render_request(turn: Turn) -> dict[str, Any]:
+    """Return the body of the request that asks for the turn's answer, streamed."""
     body: dict[str, Any] = {
         "model": turn.model,
         "messages": render_messages(turn),

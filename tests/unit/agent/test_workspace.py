@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from skerry.agent import prompts
 from skerry.agent.protocol import Entry
-from skerry.agent.tools import READ_LIMIT_BYTES, run_tool
+from skerry.agent.tools import LINE_LIMIT_BYTES, run_tool
 from skerry.agent.workspace import PATH_LIMIT_CHARS, BlobCache, Workspace, check_path
 from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError
 
@@ -74,13 +76,13 @@ async def test_a_file_is_fetched_once_and_checked(tmp_path: Path) -> None:
     workspace, blobs = workspace_of(tmp_path, app_log=b"ERROR it broke\n")
     for _ in range(2):
         outcome = await run_tool(workspace, "read_file", '{"path": "app.log"}')
-        assert (outcome.status, outcome.content) == ("completed", "ERROR it broke\n")
+        assert (outcome.status, outcome.content) == ("completed", "ERROR it broke")
     assert len(blobs.asked) == 1
 
 
 async def test_an_empty_file_is_read(tmp_path: Path) -> None:
     workspace, _ = workspace_of(tmp_path, empty_log=b"")
-    assert (await run_tool(workspace, "read_file", '{"path": "empty.log"}')).content == ""
+    assert (await run_tool(workspace, "read_file", '{"path": "empty.log"}')).content == "[the file is empty]"
 
 
 @pytest.mark.parametrize(
@@ -103,10 +105,37 @@ async def test_what_the_model_is_told(tmp_path: Path, name: str, arguments: str,
     assert (outcome.status, outcome.code) == ("failed", code)
 
 
-async def test_a_large_file_is_read_in_part(tmp_path: Path) -> None:
-    workspace, _ = workspace_of(tmp_path, big_log=b"x" * (READ_LIMIT_BYTES + 10))
-    outcome = await run_tool(workspace, "read_file", '{"path": "big.log"}')
-    assert len(outcome.content) == READ_LIMIT_BYTES
+async def test_a_long_file_is_read_in_parts_that_make_the_whole(tmp_path: Path) -> None:
+    written = [f"line {number} {'x' * (number % 90)}" for number in range(1, 1201)]
+    workspace, _ = workspace_of(tmp_path, long_log="\n".join(written).encode() + b"\n")
+    seen: list[str] = []
+    for _ in range(20):
+        arguments = json.dumps({"path": "long.log", "start_line": len(seen) + 1})
+        content = (await run_tool(workspace, "read_file", arguments)).content
+        *lines, last = content.split("\n")
+        seen += lines
+        if not last.startswith("[cut at line"):
+            seen.append(last)
+            break
+        assert last == f"[cut at line {len(seen)} of 1200: read on with start_line {len(seen) + 1}]"
+        assert len(content) <= prompts.RESULT_LIMIT_CHARS + 80
+    assert seen == written
+    beyond = await run_tool(workspace, "read_file", '{"path": "long.log", "start_line": 1201}')
+    assert beyond.content == "[the file ends at line 1200]"
+
+
+async def test_a_line_without_end_is_cut_and_held_in_parts(tmp_path: Path) -> None:
+    workspace, _ = workspace_of(tmp_path, big_log=b"x" * (2 * LINE_LIMIT_BYTES + 10))
+    content = (await run_tool(workspace, "read_file", '{"path": "big.log"}')).content
+    assert content.startswith("x" * prompts.RESULT_LIMIT_CHARS + "\n[cut: ")
+    assert content.endswith("[cut at line 1 of 3: read on with start_line 2]")
+
+
+@pytest.mark.parametrize("start", ["0", "-1", "1.5", '"2"', "true", "null"])
+async def test_a_start_line_is_a_whole_number(tmp_path: Path, start: str) -> None:
+    workspace, _ = workspace_of(tmp_path, app_log=b"x")
+    outcome = await run_tool(workspace, "read_file", f'{{"path": "app.log", "start_line": {start}}}')
+    assert (outcome.status, outcome.code) == ("failed", "tool.bad_arguments")
 
 
 async def test_bytes_that_are_no_utf8_are_replaced(tmp_path: Path) -> None:
