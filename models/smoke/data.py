@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from models.smoke import chat, logs, phrases, speech, values
 from models.smoke.strangers import stranger
 from models.smoke.tasks import LONG, NOUNS, VERBS, Mix, Step, Task, task
-from models.smoke.tokenizer import Tokenizer, train
+from models.smoke.tokenizer import START, Tokenizer, train
 from models.smoke.values import chance
 
 from skerry.agent import prompts
@@ -165,8 +165,8 @@ def _opener(tool: dict[str, Any]) -> str:
 
 
 LITERALS: Final = (
-    f"{chat.START}system\n",
-    *(f"\n{chat.START}{role}\n" for role in ("user", "assistant", "tool")),
+    f"{START}system\n",
+    *(f"\n{START}{role}\n" for role in ("user", "assistant", "tool")),
     prompts.SYSTEM_PROMPT,
     "\n\nTools: [",
     *(chat.tools_json([tool])[1:-1] for tool in ALL_TOOLS),

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from models.smoke import chat, gguf, model
+from models.smoke import chat, model
 from models.smoke.questions import Report, converse
+
+from skerry.weights.gguf import BLOCK
 
 if TYPE_CHECKING:
     from models.smoke import data
@@ -30,7 +32,7 @@ def rounded(weights: model.Weights) -> model.Weights:
     def block(weight: jax.Array) -> jax.Array:
         if weight.ndim == 1:
             return weight
-        blocks = weight.reshape(-1, gguf.BLOCK)
+        blocks = weight.reshape(-1, BLOCK)
         scale = jnp.max(jnp.abs(blocks), axis=1, keepdims=True) / 127
         whole = jnp.round(blocks / jnp.where(scale == 0, 1, scale))
         return (whole * scale.astype(jnp.float16).astype(jnp.float32)).reshape(weight.shape)

@@ -235,12 +235,13 @@ _COMMANDS: Final = (
 
 def _command_line(random: Random, mix: Mix) -> str:
     made = random.choice(_COMMANDS)
-    for slot, make in (
-        ("{f}", lambda: values.path(random, held_out=mix.held_out)),
-        ("{d}", lambda: values.folder(random, held_out=mix.held_out)),
-        ("{n}", lambda: str(random.randint(1, 99))),
-        ("{w}", lambda: values.word(random)),
-    ):
+    makers: dict[str, Callable[[], str]] = {
+        "{f}": lambda: values.path(random, held_out=mix.held_out),
+        "{d}": lambda: values.folder(random, held_out=mix.held_out),
+        "{n}": lambda: str(random.randint(1, 99)),
+        "{w}": lambda: values.word(random),
+    }
+    for slot, make in makers.items():
         while slot in made:
             made = made.replace(slot, make(), 1)
     return made

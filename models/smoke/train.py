@@ -60,8 +60,8 @@ class Stage:
 
 STAGES = (
     Stage("copy", 40, 2048, None, (1.5e-3, 1.5e-3)),
-    Stage("short", 1600, 2048, Mix(lines=(1, 4), short=0.3), (1.5e-3, 1.5e-3)),
-    Stage("middle", 2400, 4096, Mix(lines=(2, 8), short=0.2), (1.5e-3, 1.2e-3)),
+    Stage("short", 2600, 2048, Mix(lines=(1, 4), short=0.3), (1.5e-3, 1.5e-3)),
+    Stage("middle", 2200, 4096, Mix(lines=(2, 8), short=0.2), (1.5e-3, 1.2e-3)),
     Stage("long", 2000, 4096, Mix(lines=(2, 14), short=0.1, long=0.03), (1.2e-3, 1e-5)),
 )
 LENGTHS = (64, 128, 192, 256, 320, 384, 512, 640, 768, 1024, 1536, 2048)
