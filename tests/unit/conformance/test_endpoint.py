@@ -26,6 +26,17 @@ STREAM = Ask((user("Hello"),), stream=True)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 
 
+def take_request(connection: socket.socket) -> None:
+    """Read a whole request: closing with a part of it unread would reset the connection and lose the answer."""
+    taken = b""
+    while b"\r\n\r\n" not in taken:
+        taken += connection.recv(65536)
+    head, _, body = taken.partition(b"\r\n\r\n")
+    fields = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:])
+    while len(body) < int(fields.get(b"content-length", b"0")):
+        body += connection.recv(65536)
+
+
 @contextmanager
 def saying(*pieces: bytes, pause_s: float = 0.0) -> Iterator[str]:
     """Serve one connection that gets these bytes, then is closed after a pause."""
@@ -35,7 +46,7 @@ def saying(*pieces: bytes, pause_s: float = 0.0) -> Iterator[str]:
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            connection.recv(65536)
+            take_request(connection)
             for piece in pieces:
                 connection.sendall(piece)
             done.wait(pause_s)
