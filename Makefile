@@ -57,8 +57,8 @@ test: ## Everything that CI runs: images, gates, unit and integration tests
 	@$(STAGE) --summary
 gates: ## Linters, types, import contracts, policies
 	@scripts/gates
-unit: ## Unit tests
-	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/unit
+unit: ## Unit tests, and the wire contract
+	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/unit tests/contract
 # Two sessions: the first starts and stops a small appliance of its own, and one host runs one stack at a time.
 integration: images models ## Tests on the real containers
 	@PYTHONPATH=src $(VENV)/bin/python -m pytest -q tests/integration/host

@@ -37,12 +37,14 @@ from skerry.executions.workflows import CONTROL_QUEUE, WORKFLOW, AgentExecutionW
 from skerry.kit import logs, notices
 from skerry.kit.bell import make_bell
 from skerry.kit.db import Database
+from skerry.kit.ids import new_id
 from skerry.kit.settings import load_settings
 from skerry.organizations import namespaces
 from skerry.queues.service import task_queue
 from skerry.record import outbox
 from skerry.tables.outbox import outbox as outbox_table
 from skerry.worker import ALIVE
+from skerry.workers import service as worker_service
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -214,6 +216,20 @@ class SystemWorker:
         self._database = database
         self._dispatcher = dispatcher
         self._workers = workers
+        self._id = new_id()
+
+    async def beat(self) -> None:
+        """Show life to the others, for ever."""
+        while True:
+            async with self._database.platform_transaction("heartbeats") as session:
+                await worker_service.show_system_life(session, self._id)
+            await asyncio.sleep(worker_service.SYSTEM_BEAT_S)
+
+    async def say_goodbye(self) -> None:
+        """Be missed at once; without PostgreSQL silence has to say it."""
+        with suppress(SkerryError):
+            async with self._database.platform_transaction("heartbeats") as session:
+                await worker_service.end_system_life(session, self._id)
 
     async def dispatch(self) -> None:
         """Deliver the outbox for ever: at once when PostgreSQL says so, and once a second by itself."""
@@ -272,7 +288,10 @@ async def serve(settings: Settings) -> None:
         jobs = [
             asyncio.create_task(show_life(ALIVE)),
             asyncio.create_task(door.keep_fresh()),
-            *(asyncio.create_task(persist(job)) for job in (system.dispatch, system.reconcile, system.keep_house)),
+            *(
+                asyncio.create_task(persist(job))
+                for job in (system.beat, system.dispatch, system.reconcile, system.keep_house)
+            ),
         ]
         log.info("working", extra={"version": settings.version})
         await stopping.wait()
@@ -280,6 +299,7 @@ async def serve(settings: Settings) -> None:
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
+        await system.say_goodbye()
 
 
 def main() -> int:

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-NOBODYS = {"alembic_version", "signing_keys"}
+NOBODYS = {"alembic_version", "signing_keys", "system_workers"}
 """Tables of no tenant; role app has no privilege on them."""
-PLATFORM_READS = {"organizations", "outbox", "signing_keys", "worker_queues", "workers", "executions"}
+PLATFORM_READS = {
+    *("organizations", "outbox", "signing_keys", "worker_queues", "workers", "executions", "system_workers"),
+}
 """Tables with a policy for role platform: each widens what a mistake can show, so each is named here."""
 FREE_INDEXES = {"organizations_slug_key", "outbox_due_at_idx"}
 """Indexes that do not start with the organisation, because what uses them asks for every organisation."""

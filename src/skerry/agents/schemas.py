@@ -51,6 +51,7 @@ class AgentCreate(BaseModel):
     llm_config: dict[str, Any] = Field(default_factory=dict)
     runtime: Name | None = None
     runner_name: Name | None = None
+    team_id: str | None = Field(default=None, max_length=NAME_LIMIT)
     environment_ids: list[Name] = Field(default_factory=list, max_length=LIST_LIMIT)
     skill_ids: list[Name] = Field(default_factory=list, max_length=LIST_LIMIT)
     skill_configurations: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -26,13 +26,16 @@ async def create_agent(
 
     Raises:
         InvalidInputError: `model.unknown`.
+        NotFoundError: `team.not_found`: teams come with a room of their own, until then there is none.
     """
+    if body.team_id:
+        raise missing("team")
     chosen = catalog.resolve(body.model_id or body.model)
     surroundings = body.execution_environment
     return await repository.add_agent(
         session,
         {
-            **body.model_dump(exclude={"model", "model_id", "execution_environment"}),
+            **body.model_dump(exclude={"model", "model_id", "team_id", "execution_environment"}),
             "organization_id": principal.organization_id,
             "id": new_id(),
             "model_id": chosen,

@@ -49,8 +49,8 @@ RELOAD_S: Final = 60.0
 """A key made elsewhere is known here after this long at most."""
 UNKNOWN_KID_RELOAD_S: Final = 2.0
 """A token with a kid we do not know makes us look again, but not more often than this."""
-UNKNOWN_KID_WAIT_S: Final = 1.0
-"""How long such a token waits for that look; a database that hangs must not hold every forger's request."""
+RELOAD_WAIT_S: Final = 1.0
+"""How long such a token, or who wants the JWK Set, waits for that look; a database that hangs must hold nobody."""
 
 
 def parse_host_key(data: bytes) -> bytes:
@@ -151,7 +151,8 @@ class KeyRing:
         Raises:
             UnavailableError: when keys were never read and PostgreSQL does not answer.
         """
-        await self._refresh(RELOAD_S)
+        # Those who ask keep the answer for a minute themselves: an old one would be a minute more.
+        await self._refresh(RELOAD_S, wait=True)
         return {"keys": list(self._jwks)}
 
     async def verifying(self, kid: str) -> ec.EllipticCurvePublicKey | None:
@@ -179,7 +180,7 @@ class KeyRing:
     async def _refresh(self, max_age_s: float, *, wait: bool = False) -> None:
         """Read the keys when they are older than `max_age_s`.
 
-        What is known serves meanwhile: a caller waits for the first keys only, or (`wait`) a little for an unseen one.
+        What is known serves meanwhile: a caller waits for the first keys only, or (`wait`) a little for newer ones.
         """
         if not self._loaded:
             async with self._first:
@@ -190,7 +191,7 @@ class KeyRing:
             self._asked_at = clock.monotonic()
             self._reload = asyncio.create_task(self._load_again())
         if wait and self._reload is not None:
-            await asyncio.wait({self._reload}, timeout=UNKNOWN_KID_WAIT_S)
+            await asyncio.wait({self._reload}, timeout=RELOAD_WAIT_S)
 
     async def _load_again(self) -> None:
         try:

@@ -27,12 +27,13 @@ def run(
     queue: Annotated[str, typer.Option(help="Worker queue, by id; the organisation's default one when left out.")] = "",
 ) -> None:
     """Have an agent work on a prompt; show tokens, tool calls, decisions and the end as they come."""
+    paths = _checked(files or [])
     with Client(find_context()) as client:
         found = client.find_agent(agent)
         if found is None:
             raise NotFoundError("agent.not_found", f"there is no agent {agent!r}", "make one: POST /api/v1/agents")
         start = clock.monotonic()
-        file_ids = [str(client.upload(path, file_path=path.name)["id"]) for path in _checked(files or [])]
+        file_ids = [str(client.upload(path, file_path=path.name)["id"]) for path in paths]
         execution_id = client.execute(found["id"], prompt, file_ids=file_ids, queue_id=queue or None)
         try:
             transcript = follow(client, execution_id)

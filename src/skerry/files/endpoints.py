@@ -19,10 +19,24 @@ router = APIRouter(prefix="/api/v1/storage/files", tags=["storage"])
 UPLOAD_PATH: Final = "/api/v1/storage/files/upload"
 FORM_OVERHEAD_BYTES: Final = 1 << 20
 """What a form may hold beside its file."""
+FORM: Final = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "file_path": {"type": "string"},
+        "tags": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    },
+}
+"""The form, described: it is read as it arrives, so the framework does not know it."""
 UPLOAD_BODY_BYTES: Final = service.UPLOAD_LIMIT_BYTES + FORM_OVERHEAD_BYTES
 
 
-@router.post("/upload", status_code=status.HTTP_201_CREATED)
+@router.post(
+    "/upload",
+    status_code=status.HTTP_201_CREATED,
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}},
+)
 async def upload_file(request: Request, caller: Annotated[Caller, Depends(guard("files:create"))]) -> FileMetadata:
     """Upload one file: a multipart form with `file`, and `file_path` and `tags` in the form or the query."""
     form = UploadForm(request.headers.get("content-type", ""), request.stream())

@@ -23,6 +23,7 @@ from skerry.base import clock
 from skerry.base.errors import UnavailableError
 from skerry.tables.queues import worker_queues
 from skerry.tables.workers import workers
+from skerry.workers import service as worker_service
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from skerry.kit.db import Database
     from skerry.kit.settings import Settings
 
-CHECK_DEADLINE_S: Final = 1.8
-"""Longest a check may take: a stopped component is named within 2 s."""
+CHECK_DEADLINE_S: Final = 1.2
+"""Longest a check may take; with the age of a report (FRESH_S in service.py), what is stopped is named within 2 s."""
 BEATS_MISSED: Final = 3
 """A pool of which so many heartbeats in a row are missing is failing."""
 POOL_FORGOTTEN: Final = timedelta(minutes=10)
@@ -155,6 +156,13 @@ async def check_workers(probes: Probes) -> None:
         raise UnavailableError("health.silent", f"{count} silent", "see `skerry stack status`")
 
 
+async def check_system_worker(probes: Probes) -> None:
+    """A system worker has shown life lately: without one no execution begins."""
+    async with probes.database.platform_transaction("heartbeats") as session:
+        if not await worker_service.is_system_worker_alive(session):
+            raise UnavailableError("health.silent", "no system worker", "see `skerry stack logs system-worker`")
+
+
 def _same_queue() -> ColumnElement[bool]:
     return (worker_queues.c.organization_id == workers.c.organization_id) & (
         worker_queues.c.id == workers.c.worker_queue_id
@@ -170,6 +178,7 @@ CHECKS: Final = {
     "litellm": check_litellm,
     "models": check_models,
     "workers": check_workers,
+    "system-worker": check_system_worker,
 }
 """Name in the answer -> its check; the name is the service's, but for `models` (their servers) and `workers`."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FRESH_S: Final = 1.0
+FRESH_S: Final = 0.5
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ class Driver:
             self._start_service(instance, prepared)
 
     def _run_job(self, instance: Instance, prepared: Prepared) -> None:
-        there = self.podman.container(instance.container)
+        there = self._wait_for_earlier(instance)
         needs = needs_of(instance.definition.name, self.plan.appliance.definitions)
         if there and there.status == "exited" and there.exit_code == 0 and not needs & self._made:
             return
@@ -185,25 +185,35 @@ class Driver:
             _remove([instance.container] if there else [], self.podman)
             self._create(instance, prepared)
             self.podman.run(["start", instance.container])
-            self._wait_done(instance)
+            if status := self._wait_for_end(instance):
+                raise self._job_failed(instance, f"ended with {status}")
 
-    def _wait_done(self, instance: Instance) -> None:
+    def _wait_for_earlier(self, instance: Instance) -> Container | None:
+        """Return a job's container, ended: one that an interrupted `up` left is not cut short halfway through."""
+        there = self.podman.container(instance.container)
+        if there is None or there.status not in ("running", "paused"):
+            return there
+        with self.progress.step(f"job {instance.name}, begun earlier"):
+            if there.status == "paused":
+                self.podman.run(["unpause", instance.container])
+            self._wait_for_end(instance)
+        return self.podman.container(instance.container)
+
+    def _wait_for_end(self, instance: Instance) -> int:
+        """Return the exit status of a job that runs."""
         deadline = clock.monotonic() + JOB_DEADLINE_S
-        reason = "was given up"
         while not self._stop.wait(JOB_PAUSE_S):
             there = self.podman.container(instance.container)
             if there is None:
-                reason = "went away"
-                break
+                raise self._job_failed(instance, "went away")
             if there.status == "exited":
-                if there.exit_code == 0:
-                    return
-                reason = f"ended with {there.exit_code}"
-                break
+                return there.exit_code
             if clock.monotonic() > deadline:
-                reason = f"did not end within {JOB_DEADLINE_S:.0f} s"
-                break
-        raise ProcessError(
+                raise self._job_failed(instance, f"did not end within {JOB_DEADLINE_S:.0f} s")
+        raise self._job_failed(instance, "was given up")
+
+    def _job_failed(self, instance: Instance, reason: str) -> ProcessError:
+        return ProcessError(
             "host.job_failed",
             f"the job {instance.name} {reason}: {self._said(instance)}",
             f"see `skerry stack logs {instance.name}`, mend the cause, run up again",
@@ -319,6 +329,8 @@ def clean(podman: Podman, state: State, *, prefix: str, progress: Progress) -> N
     """Take down and remove everything that is kept: volumes, secrets, the state root."""
     down(podman, state, prefix=prefix, progress=progress)
     with progress.step("volumes, secrets and state"):
+        # The pools first: an `up` after half a `clean` must not start workers whose keys went with the database.
+        shutil.rmtree(state.pools, ignore_errors=True)
         if volumes := sorted(podman.volumes()):
             podman.run(["volume", "rm", *volumes])
         if secrets := sorted(podman.secrets()):

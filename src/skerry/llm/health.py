@@ -17,8 +17,9 @@ from skerry.base import clock
 if TYPE_CHECKING:
     from skerry.base.catalog import Model
 
-DEADLINE_S = 1.5  # a stopped server is named within 2 s
-CACHE_S = 1.0
+# Below the deadline of the API's own check, so that it is this server that is named, and not LiteLLM.
+DEADLINE_S = 1.0
+CACHE_S = 0.2
 LATEST = ":latest"  # what Ollama adds to a name without a tag
 
 

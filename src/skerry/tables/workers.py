@@ -1,4 +1,4 @@
-"""The processes that serve worker queues."""
+"""The processes that serve worker queues, and those that run the workflows."""
 
 from __future__ import annotations
 
@@ -38,3 +38,13 @@ workers = Table(
     Index("workers_organization_id_token_id_idx", "organization_id", "token_id"),
 )
 """A row for each start of a worker process; whether it still lives is read from `last_heartbeat_at`."""
+
+system_workers = Table(
+    "system_workers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    moment("last_heartbeat_at"),
+    moment("created_at"),
+)
+"""No tenant's: role platform alone uses it. A row for each process of the system worker; one that ends takes its row
+along, one that was killed leaves it to grow old."""

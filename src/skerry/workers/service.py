@@ -7,6 +7,7 @@ every token made from it; those for Temporal and LiteLLM end by themselves.
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from skerry.auth.tokens import SHORT_LIFE, Subject
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 OUR_WORKER: Final = "skerry-agent-worker"
 SYSTEM_INFO_LIMIT_CHARS: Final = 16_000
 HOSTNAME_LIMIT_CHARS: Final = 255
+SYSTEM_BEAT_S: Final = 1.0
+SYSTEM_SILENCE: Final = timedelta(seconds=5)
+"""So long after its last sign of life a system worker counts as gone: several beats, because a busy host misses one."""
+SYSTEM_FORGOTTEN: Final = timedelta(days=1)
 
 
 def queue_of(principal: Principal) -> UUID:
@@ -179,3 +184,18 @@ async def _update(session: WriteSession, principal: Principal, worker_id: str, v
         session, principal.organization_id, wanted, queue_id=queue_of(principal), values=values
     ):
         raise missing("worker")
+
+
+async def show_system_life(session: WriteSession, worker_id: UUID) -> None:
+    """Record that a system worker lives; to be repeated every SYSTEM_BEAT_S."""
+    await repository.renew_system_worker(session, worker_id)
+
+
+async def end_system_life(session: WriteSession, worker_id: UUID) -> None:
+    """Record that a system worker ends: it is missed at once. Rows of those that were killed long ago go too."""
+    await repository.remove_system_workers(session, worker_id=worker_id, silent_for=SYSTEM_FORGOTTEN)
+
+
+async def is_system_worker_alive(session: ReadSession) -> bool:
+    """Return whether a system worker was heard of within SYSTEM_SILENCE."""
+    return await repository.count_system_workers(session, heard_within=SYSTEM_SILENCE) > 0

@@ -8,15 +8,21 @@ import signal
 import subprocess  # noqa: TID251  a driver that is to be killed runs as a process of its own
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.host.small import ORGANIZATION, QUEUE, Small
+from tests.integration.host.small import ADDRESSES, ORGANIZATION, PREFIX, QUEUE, Small
 
 from skerry.base.errors import ProcessError, SkerryError
 from skerry.base.process import run
 from skerry.host.pools import load_pools, remove_pool, store_pool
 from skerry.host.status import not_well
+from skerry.stack.plan import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.integration
 
@@ -30,13 +36,19 @@ from skerry.base.paths import Checkout
 from skerry.host.state import State
 small = Small(Checkout(Path(sys.argv[1])), State(Path(sys.argv[2])), sys.argv[3])
 with small.state.locked("test"):
-    if sys.argv[4] == "up":
-        small.driver().up()
-    else:
-        small.down()
+    {"up": lambda: small.driver().up(), "down": small.down, "clean": small.clean}[sys.argv[4]]()
 """
-# Before it an interrupted `up` goes up again, after it down.
-MIDDLE_S = 2
+ONCE = '''\
+"""Begin something that cannot be begun twice, and take a while."""
+import pathlib, time
+pathlib.Path("/data/begun").touch(exist_ok=False)
+time.sleep(4)
+'''
+VOLUME = """
+[[volumes]]
+name = "prepare"
+target = "/data"
+[limits]"""
 
 
 def test_up_starts_in_order_and_a_second_up_changes_nothing(small: Small) -> None:
@@ -145,25 +157,87 @@ def test_a_worker_pool_joins_and_leaves_a_running_stack(small: Small) -> None:
     assert set(small.podman.networks()) == set(small.plan.networks)
 
 
-@pytest.mark.parametrize("command", ["up", "down"])
-def test_killed_anywhere_the_next_command_mends_it(small: Small, command: str) -> None:
-    words = [sys.executable, "-c", DRIVER, str(small.checkout.root), str(small.state.root), small.image]
+@contextmanager
+def command_at(small: Small, command: str, step: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command as a process of its own until it says that it begins `step`; it still runs then, and ends here."""
+    words = [sys.executable, "-c", DRIVER, str(small.checkout.root), str(small.state.root), small.image, command]
     environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}"}  # noqa: TID251  for the child
-    for delay_s in (0.5, 1.2, 2.5):
-        if command == "down":
-            small.driver().up()
-        child = subprocess.Popen([*words, command], env=environment, stderr=subprocess.DEVNULL)
+    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stderr is not None
+            said = []
+            while (line := child.stderr.readline()) and not line.startswith(f"  .. {step}"):
+                said.append(line)
+            assert line, said
+            yield child
+        finally:
+            child.kill()
+
+
+def kill_at(small: Small, command: str, step: str, delay_s: float) -> None:
+    """Kill a command so long after it began `step`."""
+    with command_at(small, command, step) as child:
         time.sleep(delay_s)
-        child.kill()
-        child.wait()
-        if command == "down" or delay_s > MIDDLE_S:
-            small.down()
-        else:
-            small.driver().up()
-            assert not not_well(list(small.rows().values()))
-            small.down()
-        assert small.ids() == {}
-        assert small.podman.networks() == {}
+        assert child.poll() is None, "it had ended already"
+
+
+@pytest.mark.parametrize(
+    ("up_step", "delay_s", "command", "end_step"),
+    [
+        ("secrets and configuration", 0.1, "down", "stop skerry-small-front"),
+        ("networks and packet filter", 0.3, "down", "stop skerry-small-store"),
+        ("service store", 0.5, "down", "networks and packet filter"),
+        ("job prepare", 0.2, "clean", "stop skerry-small-store"),
+        ("service front", 0.0, "clean", "volumes, secrets and state"),
+    ],
+)
+def test_killed_at_any_step_the_next_command_mends_it(
+    small: Small, up_step: str, delay_s: float, command: str, end_step: str
+) -> None:
+    kill_at(small, "up", up_step, delay_s)
+    small.driver().up()
+    assert not not_well(list(small.rows().values()))
+    kill_at(small, command, end_step, 0.0)
+    small.down()
+    assert small.ids() == {}
+    assert small.podman.networks() == {}
+    assert "skerry_small" not in run(["nft", "list", "tables"]).stdout
+    if end_step == "volumes, secrets and state":
+        small.state.make_folders()
+        small.state.store_site(Site("small.example", PREFIX, ADDRESSES))
+        small.driver().up()
+        assert not not_well(list(small.rows().values()))
+
+
+def test_a_clean_that_stopped_halfway_starts_no_pool_again(small: Small) -> None:
+    """Its key went with the database: a worker that is never let in would hold up every later `up`."""
+    store_pool(small.state, queue_id=QUEUE, organization_id=ORGANIZATION, key="k", secrets=small.plan.appliance.secrets)
+    small.driver().up()
+    small.down()
+    (volume,) = small.podman.volumes()
+    small.podman.run(["create", "--name=skerry-small-in-the-way", f"--volume={volume}:/data", small.image, "true"])
+    with pytest.raises(ProcessError, match="volume"):
+        small.clean()
+    small.podman.run(["rm", "skerry-small-in-the-way"])
+    assert load_pools(small.state) == ()
+    small.driver().up()
+    assert not not_well(list(small.rows().values()))
+
+
+def test_a_job_that_a_killed_up_left_running_is_waited_for(small: Small) -> None:
+    """Cut short and run again it would fail for ever, as a half made schema does."""
+    (small.checkout.root / "appliance/config/programs/once.py").write_text(ONCE)
+    small.edit("appliance/services/prepare.toml", '"/etc/small/client.py", "store", "7000"]', '"/etc/small/once.py"]')
+    small.edit("appliance/services/prepare.toml", "[limits]", VOLUME)
+    with command_at(small, "up", "job prepare"):
+        end = time.monotonic() + 20
+        while small.rows()["prepare"].state != "running":
+            assert time.monotonic() < end
+    assert small.rows()["prepare"].state == "running"
+    begun = small.ids()["skerry-small-prepare"]
+    small.driver().up()
+    assert small.ids()["skerry-small-prepare"] == begun
+    assert not not_well(list(small.rows().values()))
 
 
 def test_ctrl_c_ends_at_once_while_something_is_not_well(small: Small) -> None:
@@ -171,15 +245,13 @@ def test_ctrl_c_ends_at_once_while_something_is_not_well(small: Small) -> None:
     small.edit(
         path, '"/etc/small/client.py", "store", "7000"]\nstart_deadline_s = 20', '"/gone"]\nstart_deadline_s = 600'
     )
-    words = [sys.executable, "-c", DRIVER, str(small.checkout.root), str(small.state.root), small.image, "up"]
-    environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}"}  # noqa: TID251  for the child
-    child = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 60
-    while small.rows()["front"].state != "unhealthy":
-        assert time.monotonic() < end
-        time.sleep(0.5)
-    child.send_signal(signal.SIGINT)
-    assert child.wait(timeout=15) != 0
+    with command_at(small, "up", "service front") as child:
+        end = time.monotonic() + 60
+        while small.rows()["front"].state != "unhealthy":
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=15) != 0
     small.edit(
         path, '"/gone"]\nstart_deadline_s = 600', '"/etc/small/client.py", "store", "7000"]\nstart_deadline_s = 20'
     )

@@ -174,6 +174,21 @@ def test_a_forged_token_is_refused(token: str) -> None:
     assert code_of(token).startswith("auth.token_")
 
 
+@pytest.mark.parametrize(
+    ("which", "code"),
+    [
+        ("no JWT", "auth.token_malformed"),
+        ("64 KiB", "auth.token_malformed"),
+        ("a jti that is no id", "auth.token_malformed"),
+        ("a kid of nobody", "auth.token_unknown_key"),
+        ("another key under our kid", "auth.token_refused"),
+        ("another audience", "auth.token_refused"),
+    ],
+)
+def test_a_refusal_says_which(which: str, code: str) -> None:
+    assert code_of(FORGED[which]) == code
+
+
 def test_an_expired_token_is_said_to_be_expired() -> None:
     assert code_of(FORGED["expired"]) == "auth.token_expired"
 

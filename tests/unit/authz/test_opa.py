@@ -72,8 +72,9 @@ def test_a_decision_is_read() -> None:
 
 @pytest.mark.parametrize("document", [None, {}, [], "yes", {"allow": 1}, {"allow": "true"}, {"allow": None}])
 def test_what_is_no_decision_is_none(document: Any) -> None:
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError) as caught:
         read_decision(document)
+    assert caught.value.code == "authz.malformed"
 
 
 @pytest.mark.parametrize(

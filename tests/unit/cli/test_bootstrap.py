@@ -8,11 +8,13 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.host.programs import podman_saying
 
-from skerry.base.errors import InvalidInputError, NotFoundError, SkerryError, UnavailableError
+from skerry.base.errors import InvalidInputError, NotFoundError, PreconditionError, SkerryError, UnavailableError
 from skerry.base.paths import find_checkout
 from skerry.bootstrap import read_arguments
-from skerry.cli.bootstrap import hide_secrets, print_bootstrap, read_failure
+from skerry.cli.bootstrap import hide_secrets, print_bootstrap, read_failure, run_inside
+from skerry.host.local import load_plan
 from skerry.host.state import State
 
 if TYPE_CHECKING:
@@ -96,3 +98,10 @@ def test_the_command_inside_reads_what_the_host_sends() -> None:
     assert (options.organization, options.admin_email, options.queue, options.new_key) == ("a", "b@c.de", "q", True)
     options = read_arguments(["pool-key", "--organization=a", "--queue=q"])
     assert (options.command, options.organization, options.queue) == ("pool-key", "a", "q")
+
+
+def test_without_the_api_nothing_can_be_made(tmp_path: Path) -> None:
+    plan = load_plan(find_checkout(), State(tmp_path))
+    with pytest.raises(PreconditionError) as caught:
+        run_inside(podman_saying(tmp_path, {"ps": "[]"}), plan, ["organization"])
+    assert caught.value.code == "bootstrap.no_api"

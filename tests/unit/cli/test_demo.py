@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from skerry.base.errors import IntegrityError
+from skerry.base.errors import IntegrityError, PreconditionError
+from skerry.base.paths import Checkout
+from skerry.cli import demo
 from skerry.cli.demo import OUTSIDE, check, find_log, split_times
 from skerry.cli.run import summary
 from skerry.client.transcript import ToolDecision, Transcript
@@ -81,3 +83,10 @@ def test_the_last_line() -> None:
     assert summary(transcript, 1.25) == "completed in 1.2 s: 3 turns, 2 tool calls (1 denied), 99 tokens"
     transcript.error = "model.failed"
     assert summary(transcript, 1.0) == "failed after 1.0 s: model.failed"
+
+
+def test_a_checkout_without_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "find_checkout", lambda: Checkout(tmp_path))
+    with pytest.raises(PreconditionError) as caught:
+        find_log()
+    assert caught.value.code == "demo.no_log"

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.host.programs import podman_saying
 
 from skerry.base import clock
 from skerry.base.errors import SkerryError
 from skerry.base.paths import find_checkout
 from skerry.cli import stack
+from skerry.cli.main import main
+from skerry.host import local
 from skerry.host.local import load_plan
 from skerry.host.state import State
 from skerry.host.status import Row, not_well
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def row(name: str, *, detail: str = "", memory: int = 0) -> Row:
@@ -75,3 +82,42 @@ def test_a_service_is_found_by_its_name() -> None:
         with pytest.raises(SkerryError) as caught:
             stack.container_of(name, plan, {})
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "status", "cleans"),
+    [
+        (["clean"], "y\n", 0, True),
+        (["clean"], "n\n", 130, False),
+        (["clean"], "\n", 130, False),
+        (["clean"], "", 130, False),
+        (["clean", "--yes"], "", 0, True),
+    ],
+)
+def test_clean_asks_before_it_removes(  # noqa: PLR0913  one row a question
+    words: list[str],
+    answer: str,
+    status: int,
+    *,
+    cleans: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cleaned: list[State] = []
+    monkeypatch.setenv("SKERRY_STATE", str(tmp_path))
+    monkeypatch.setattr(stack.Here, "podman", lambda _: podman_saying(tmp_path, {}))
+    monkeypatch.setattr(local, "clean", lambda _podman, state, **_: cleaned.append(state))
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    assert main(["stack", *words]) == status
+    assert cleaned == ([State(tmp_path)] if cleans else [])
+    assert (f"of the stack in {tmp_path}?" in capsys.readouterr().out) == ("--yes" not in words)
+
+
+def test_logs_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SKERRY_STATE", str(tmp_path))
+    monkeypatch.setattr(stack.Here, "podman", lambda _: podman_saying(tmp_path, {"ps": "[]"}))
+    assert main(["stack", "logs"]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("[host.nothing_runs]")
+    assert "skerry stack up" in second

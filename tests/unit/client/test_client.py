@@ -145,8 +145,10 @@ def test_a_stream_that_never_comes_back(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_an_end_is_not_waited_for_for_ever() -> None:
-    with client(lambda _: httpx.Response(200, text=": keep-alive\n\n")) as one, pytest.raises(DeadlineError):
+    kept = httpx.Response(200, text=": keep-alive\n\n")
+    with client(lambda _: kept) as one, pytest.raises(DeadlineError) as caught:
         list(one.events(RUN, deadline_s=0.0))
+    assert caught.value.code == "client.deadline"
 
 
 def test_a_stream_of_nothing_that_exists_fails_at_once() -> None:
@@ -221,3 +223,39 @@ def test_a_lost_worker_is_said() -> None:
 def test_a_failure_is_said() -> None:
     text, transcript = read(("error", {"error_type": "model.failed", "error": "words"}))
     assert (text, transcript.error) == ("failed: model.failed\n", "model.failed")
+
+
+def test_nobody_answers() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    with client(refuse) as one, pytest.raises(UnavailableError) as caught:
+        one.execution(RUN)
+    assert caught.value.code == "client.unreachable"
+    assert "https://site.example" in caught.value.message
+
+
+def test_somebody_else_answers() -> None:
+    with client(lambda _: httpx.Response(200, json=["hello"])) as one, pytest.raises(UnavailableError) as caught:
+        one.execution(RUN)
+    assert caught.value.code == "client.shape"
+
+
+@pytest.mark.parametrize("text", [None, "", "no certificate"])
+def test_a_root_that_is_none(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "ca.crt"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InvalidInputError) as caught:
+        Client(Context("https://site.example", "key", ca=path))
+    assert caught.value.code == "client.bad_ca"
+
+
+def test_a_context_of_another_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)  # root, who runs the tests, may read everything
+    with pytest.raises(PreconditionError) as caught:
+        read_context(tmp_path / "context.toml")
+    assert caught.value.code == "client.context_unreadable"

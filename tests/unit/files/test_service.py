@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -11,10 +11,13 @@ from skerry.base.errors import InvalidInputError
 from skerry.files import service
 from skerry.files.service import Intake, check_path, check_tree, describe
 from skerry.files.store import Source
+from skerry.kit.ids import new_id
 from skerry.kit.multipart import UploadForm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from skerry.kit.db import WriteSession
 
 
 async def several(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -92,3 +95,11 @@ async def test_a_source_keeps_what_stopped_it() -> None:
     with pytest.raises(InvalidInputError):
         await anext(source)
     assert isinstance(source.failure, InvalidInputError)
+
+
+async def test_a_workspace_has_a_limit() -> None:
+    ids = [str(new_id()) for _ in range(service.WORKSPACE_LIMIT_FILES + 1)]
+    nobody = cast("WriteSession", None)  # refused before anything is asked
+    with pytest.raises(InvalidInputError) as caught:
+        await service.make_snapshot(nobody, new_id(), ids)
+    assert caught.value.code == "workspace.too_many_files"

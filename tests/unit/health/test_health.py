@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import httpx
 import pytest
 
 from skerry.base import clock
 from skerry.base.errors import UnavailableError
-from skerry.health import service
+from skerry.health import checks, service
 from skerry.health.service import Health
 
 if TYPE_CHECKING:
@@ -119,3 +121,34 @@ def test_many_askers_share_one_round() -> None:
         assert asked == 2
 
     asyncio.run(go())
+
+
+async def code_of(check: Callable[[Any], Awaitable[None]], **probes: Any) -> str:
+    with pytest.raises(UnavailableError) as caught:
+        await check(SimpleNamespace(**probes))
+    return caught.value.code
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"allow": True}, {"allow": "no"}])
+async def test_a_policy_that_does_not_deny_by_default_is_not_well(answer: Any) -> None:
+    async def query(_path: str, _question: Any) -> Any:
+        return answer
+
+    assert await code_of(checks.check_opa, opa=SimpleNamespace(query=query)) == "health.policy"
+
+
+async def test_a_frontend_that_does_not_serve_is_not_well() -> None:
+    async def check_health(**_: Any) -> bool:
+        return False
+
+    async def system() -> Any:
+        return SimpleNamespace(service_client=SimpleNamespace(check_health=check_health))
+
+    assert await code_of(checks.check_temporal, temporal=SimpleNamespace(system=system)) == "health.not_serving"
+
+
+@pytest.mark.parametrize("check", [checks.check_litellm, checks.check_models])
+async def test_an_answer_that_is_no_200_is_not_well(check: Callable[[Any], Awaitable[None]]) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(503))
+    async with httpx.AsyncClient(transport=transport, base_url="http://litellm") as llm:
+        assert await code_of(check, llm=llm) == "health.status"

@@ -7,11 +7,15 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.host.programs import podman_saying, put_program
 
+from skerry.base.paths import find_checkout
 from skerry.host import preflight
+from skerry.host.local import load_plan
 from skerry.host.machine import Machine
 from skerry.host.memory import memory_by_container
 from skerry.host.ports import listener_on
+from skerry.host.state import State
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,3 +89,28 @@ def test_memory_counts_the_processes_of_a_namespace(tmp_path: Path) -> None:
     (tmp_path / "40").mkdir()
     found = memory_by_container({"one": 10, "two": 20, "gone": 99, "stopped": 0}, proc=tmp_path)
     assert found == {"one": 128 * 1024, "two": 5 * 1024}
+
+
+@pytest.mark.parametrize(
+    ("version", "backend", "codes"),
+    [
+        ("4.3.0", "netavark", []),
+        ("10.0.1-dev", "netavark", []),
+        ("4.2.9", "netavark", ["preflight.podman_old"]),
+        ("3.4.4", "cni", ["preflight.podman_old", "preflight.network_backend"]),
+        ("5.4.2", "", ["preflight.network_backend"]),
+    ],
+)
+def test_a_podman_that_will_not_do(tmp_path: Path, version: str, backend: str, codes: list[str]) -> None:
+    findings = preflight.check_podman(podman_saying(tmp_path, {"version": version, "info": backend}))
+    assert [item.code for item in findings] == codes
+    assert all(item.hint for item in findings)
+
+
+def test_a_kernel_that_refuses_the_packet_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_program(tmp_path, "nft", "echo 'Error: Could not process rule: No such file or directory' >&2; exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (finding,) = preflight.check_rules(load_plan(find_checkout(), State(tmp_path)))
+    assert finding.code == "preflight.no_filter"
+    assert "Could not process rule" in finding.message
+    assert "nf_tables" in finding.hint

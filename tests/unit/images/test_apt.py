@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.host.programs import put_program
 from tests.unit.images.repository import SUITE, Archive
 
-from skerry.base.errors import InvalidInputError, PreconditionError, ProcessError
-from skerry.images.apt import Download, Mirrors, find_mirrors
+from skerry.base.errors import InvalidInputError, NotFoundError, PreconditionError, ProcessError
+from skerry.images import apt
+from skerry.images.apt import Apt, Download, Mirrors, find_mirrors, private_apt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +128,20 @@ def test_one_lost_file_does_not_keep_the_others(archive: Archive, tmp_path: Path
         apt.download([])
     assert (tmp_path / "there").is_file()
     assert not (tmp_path / "gone").exists()
+
+
+def test_a_machine_without_debians_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apt, "KEYRING", tmp_path / "none.gpg")
+    with pytest.raises(PreconditionError) as raised, private_apt(SUITE, "amd64", mirrors=Mirrors("a", "b")):
+        pass
+    assert raised.value.code == "images.no_archive_keys"
+
+
+def test_a_package_that_left_the_index_between_two_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_program(tmp_path, "apt-get", "echo 'Inst thing (1.0 archive:trixie [amd64])'")
+    put_program(tmp_path, "apt-cache", "true")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    with pytest.raises(NotFoundError) as raised:
+        Apt(tmp_path, Mirrors("a", "b")).resolve(["thing"])
+    assert raised.value.code == "images.deb_unknown"

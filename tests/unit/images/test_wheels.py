@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from skerry.base.canonical import sha256_file
-from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError, ProcessError
+from skerry.base.errors import IntegrityError, InvalidInputError, NotFoundError, PreconditionError, ProcessError
 from skerry.base.paths import find_checkout
 from skerry.images import pylock, wheels
 from skerry.images.store import Store
@@ -229,3 +229,20 @@ def test_litellm_is_the_plain_package() -> None:
     left_out = re.findall(r"^([\w-]+) ;", (REQUIREMENTS / "litellm.overrides").read_text(), re.MULTILINE)
     assert "litellm-enterprise" in left_out
     assert not held.keys() & set(left_out)
+
+
+def test_a_file_under_another_name_is_not_what_is_locked(tmp_path: Path, index: Path) -> None:
+    held = make_wheel(tmp_path, "thing")
+    (tmp_path / held.file).rename(index / "thing-1.0-py2.py3-none-any.whl")
+    with pytest.raises(IntegrityError) as caught:
+        wheels.fetch(write_lock(tmp_path, held), tmp_path / "cache")
+    assert caught.value.code == "images.wheel_absent"
+
+
+def test_without_pip_nothing_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = write_lock(tmp_path, make_wheel(tmp_path, "thing"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PreconditionError) as caught:
+        wheels.fetch(lock, tmp_path / "cache")
+    assert caught.value.code == "images.no_pip"

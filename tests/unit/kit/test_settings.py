@@ -100,3 +100,14 @@ def test_what_the_appliance_says_is_understood(path: Path) -> None:
         {name: str(value).replace("${site_name}", "skerry.test") for name, value in environment.items()}
     )
     assert settings.secrets.folder == Path("/run/secrets")
+
+
+def test_a_secret_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "host-key").write_text("secret")
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)  # root, who runs the tests, may read everything
+    with pytest.raises(PreconditionError) as caught:
+        load_settings({"SKERRY_SECRETS_DIR": str(tmp_path)})
+    assert caught.value.code == "settings.secret_unreadable"

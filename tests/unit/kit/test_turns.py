@@ -91,7 +91,8 @@ async def test_who_waits_too_long_is_told_to_come_again(monkeypatch: pytest.Monk
     crowd.app = Turns(never, path=PATH, at_once=1)
     first = asyncio.create_task(crowd.ask("/streams/1"))
     await asyncio.sleep(0)
-    answer = (await crowd.ask("/streams/2"))[0]
+    answer, *said = await crowd.ask("/streams/2")
     first.cancel()
     assert answer["status"] == 503
     assert (b"retry-after", b"1") in answer["headers"]
+    assert b'"server.busy"' in b"".join(message["body"] for message in said)

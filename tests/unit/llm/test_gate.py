@@ -169,6 +169,7 @@ async def test_a_body_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "BODY_BYTES", 64)
     answer = await door().post("/v1/chat/completions", json=CHAT, headers=headers())
     assert answer.status_code == 413
+    assert answer.json()["error"]["type"] == "llm.too_large"
 
 
 async def test_alive_needs_no_token() -> None:

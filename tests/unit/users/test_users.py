@@ -22,8 +22,9 @@ def test_addresses_that_are_taken(email: str) -> None:
     ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b c", "a@-b", "a@b.", "a\x00@b", "a\n@b", f"{'a' * 65}@b", "a@b\n"],
 )
 def test_addresses_that_are_not(email: str) -> None:
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError) as caught:
         check_email(email)
+    assert caught.value.code == "user.email"
 
 
 @pytest.mark.parametrize("slug", ["a", "0", "acme", "a-b", "a" * 63])
@@ -33,8 +34,9 @@ def test_slugs_that_are_taken(slug: str) -> None:
 
 @pytest.mark.parametrize("slug", ["", "A", "-a", "a-", "a_b", "a.b", "a/b", "\u00e4", "a" * 64, "a\n", "a b"])
 def test_slugs_that_are_not(slug: str) -> None:
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError) as caught:
         check_slug(slug)
+    assert caught.value.code == "organization.slug"
 
 
 def test_a_password_is_kept_as_argon2id_and_verifies() -> None:
@@ -52,8 +54,9 @@ def test_a_password_is_kept_as_argon2id_and_verifies() -> None:
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 257])
 def test_a_password_of_a_wrong_length_is_refused(password: str) -> None:
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError) as caught:
         asyncio.run(passwords.hash_password(password))
+    assert caught.value.code == "user.password"
 
 
 def test_made_passwords_differ() -> None:
