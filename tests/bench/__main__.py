@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from models.smoke.questions import QUESTIONS, UNKNOWN
 from tests.integration.changed import build_changed, changed_checkout
 from tests.integration.embeddings import exact_model, measure, vectors
+from tests.integration.smoke import ask_smoke
 from tests.integration.stack import ROOT, Stack, running_stack, skerry
 
 from skerry.base import clock
@@ -32,6 +34,7 @@ from skerry.images.steps import scratch
 MB, MIB = 1_000_000, 1 << 20
 SETTLE_S = 20.0
 RUNS = 5
+ASKS = 1000
 COLD_DEADLINE_S = 7200.0
 CALLS = 20
 
@@ -158,6 +161,18 @@ def bench_embeddings(stack: Stack) -> list[Figure]:
     ]
 
 
+def bench_smoke(stack: Stack) -> list[Figure]:
+    """How often the smoke model is wrong on held-out asks, streamed and not, as the product asks."""
+    known, unknown = ask_smoke(stack, ASKS, 7, QUESTIONS), ask_smoke(stack, ASKS // 10, 7, UNKNOWN)
+    print("\n".join(known.lines()), flush=True)
+    return [
+        Figure(f"smoke model: calls wrong of {ASKS} asks", 100 * (1 - known.calls_right), "%", 2),
+        Figure(f"smoke model: answers wrong of {ASKS} asks", 100 * (1 - known.answers_right), "%", 2),
+        Figure("smoke model: wrong with tools of others", 100 * (1 - unknown.share(unknown.called)), "%"),
+        Figure("smoke model: one reply, mean", 1000 * known.seconds / known.replies, "ms"),
+    ]
+
+
 def report(figures: list[Figure]) -> int:
     """Print the table and return the exit status."""
     width = max(len(figure.name) for figure in figures)
@@ -182,6 +197,7 @@ def main() -> int:
         figures += bench_demo(stack)
         figures.append(bench_start(stack))
         figures += bench_embeddings(stack)
+        figures += bench_smoke(stack)
         figures += bench_memory(stack)
     if arguments.json:
         arguments.json.write_text(json.dumps([vars(figure) for figure in figures], indent=1))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from models.smoke import chat, data
-from models.smoke.evaluate import Server, evaluate
-from models.smoke.questions import QUESTIONS, UNKNOWN, questions
+from models.smoke.questions import QUESTIONS, UNKNOWN
 from models.smoke.shipped import read_tokenizer
 from models.smoke.tasks import Mix
+from tests.integration.smoke import ask_smoke
 
 from skerry.base.paths import find_checkout
 
@@ -73,29 +73,14 @@ def ollama_message(message: chat.Message) -> dict[str, Any]:
     return {"role": message["role"], "content": message["content"], **({"tool_calls": calls} if calls else {})}
 
 
-@pytest.fixture
-def server(stack: Stack) -> Server:
-    token = stack.mint(
-        {
-            "aud": "litellm",
-            "organization": "test",
-            "organization_uuid": "0190c0de-0000-7000-8000-000000000001",
-            "name": "test",
-            "kind": "worker",
-            "execution_id": "smoke-accuracy",
-        }
-    )
-    return Server(f"http://{stack.address('api', 'litellm')}:4000/v1", "skerry/smoke", token)
-
-
-def test_held_out_asks_are_answered(stack: Stack, server: Server) -> None:
-    report = stack.call_from("api", lambda: evaluate(server, questions(ASKED, SEED, QUESTIONS)))
+def test_held_out_asks_are_answered(stack: Stack) -> None:
+    report = ask_smoke(stack, ASKED, SEED, QUESTIONS)
     told = "\n".join([*report.lines(), *(str(miss) for miss in report.misses)])
     print(told)
     assert min(report.calls_right, report.answers_right) >= BAR, told
 
 
-def test_asks_for_tools_of_others_are_counted_apart(stack: Stack, server: Server) -> None:
-    report = stack.call_from("api", lambda: evaluate(server, questions(20, SEED, UNKNOWN)))
+def test_asks_for_tools_of_others_are_counted_apart(stack: Stack) -> None:
+    report = ask_smoke(stack, 20, SEED, UNKNOWN)
     print("\n".join(report.lines()))
     assert report.replies >= 20
