@@ -19,8 +19,6 @@ from skerry.base.paths import default_cache, find_checkout
 from skerry.weights import build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.integration.minilm import Reference
     from tests.integration.stack import Stack
 
@@ -50,13 +48,9 @@ def test_the_reference_finds_meaning(reference: Reference) -> None:
     assert np.mean(near) > np.mean(far) + 0.3
 
 
-def test_cosines_are_those_of_the_published_weights(
-    stack: Stack, reference: Reference, record_property: Callable[[str, object], None]
-) -> None:
+def test_cosines_are_those_of_the_published_weights(stack: Stack, reference: Reference) -> None:
     found = measure(stack, reference)
     assert (len(found.pairs), len(found.texts)) == (PAIRS, PAIRS)
-    record_property("largest cosine difference", float(found.differences.max()))
-    record_property("mean cosine difference", float(found.differences.mean()))
     assert found.differences.max() < BOUND, found.pairs[int(found.differences.argmax())]
     assert found.turned.max() < BOUND, found.texts[int(found.turned.argmax())]
 
@@ -76,21 +70,25 @@ def test_a_long_text_is_cut_not_refused(stack: Stack, reference: Reference) -> N
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "read_as"),
     [
-        "status=500 for user|admin, retries<3 && wait>2s, cost ~$5 + `ls -l`",
-        "Le café de Zürich est fermé à cause d\u2019une fête \u2014 désolé",
-        "zero\u200bwidth, a\ttab, \u6f22\u5b57 and 5\u20ac \u2192 6\u20ac",
+        ("status=500 for user|admin, retries<3 && wait>2s, cost ~$5 + `ls -l`", ""),
+        ("Le caf\u00e9 de Z\u00fcrich est ferm\u00e9, d\u00e9sol\u00e9", ""),
+        ("zero\u200bwidth, a\ttab, \u6f22\u5b57 and 5\u20ac \u2192 6\u20ac", ""),
+        ("\u201cIt\u2019s down\u201d \u2014 they said\u2026", '"It\'s down" - they said...'),
     ],
 )
-def test_marks_and_accents_are_read_as_the_authors_read_them(stack: Stack, reference: Reference, text: str) -> None:
+def test_marks_and_accents_are_read_as_the_authors_read_them(
+    stack: Stack, reference: Reference, text: str, read_as: str
+) -> None:
     """Ollama's tokenizer alone takes `=` for a part of its word and keeps accents: the door makes texts plain."""
-    assert vectors(stack, [text])[0] @ reference.embed(text) > 1 - BOUND
+    exact = reference.embed(read_as or text)
+    assert vectors(stack, [text])[0] @ exact > 1 - BOUND
     body = {"model": "skerry-embed", "input": [text]}
     url = f"http://{stack.address('litellm', 'ollama')}:11434/v1/embeddings"
     bare = stack.call_from("litellm", lambda: httpx.post(url, json=body, timeout=60, trust_env=False)).json()
     alone = np.asarray(bare["data"][0]["embedding"])
-    assert alone @ reference.embed(text) < 1 - BOUND, "Ollama has learned it: the door need not do it any more"
+    assert alone @ exact < 1 - BOUND, "Ollama has learned it: the door need not do it any more"
 
 
 def test_both_forms_of_the_api_give_the_same(stack: Stack) -> None:

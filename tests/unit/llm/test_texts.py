@@ -20,6 +20,8 @@ from skerry.llm.texts import FAMILIES, SYMBOLS, plain_text
         ("one\ttwo\nthree\u00a0four", "one two three four"),
         ("zero\u200bwidth \x07bell\x00", "zerowidth bell"),
         ("5\u20ac \u2192 \u6f22\u5b57", "5\u20ac \u2192 \u6f22\u5b57"),
+        ("\u201cit\u2019s down\u201d \u2014 they said\u2026", '"it\'s down" - they said...'),
+        ("\u00bfqu\u00e9? \uff08full\uff09\u3002", " que? (full)."),
         ("", ""),
     ],
 )
