@@ -10,6 +10,7 @@ Source: `go help list` (struct Package), cgo's `#cgo` directives, the header lin
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,9 +112,10 @@ def _included(package: Mapping[str, Any]) -> Iterator[Path]:
     """Yield the headers below the folders that a package's `#cgo` lines add to the search for them."""
     flags = {flag for key in ("CgoCPPFLAGS", "CgoCFLAGS", "CgoCXXFLAGS") for flag in package.get(key) or ()}
     for flag in flags:
-        folder = Path(flag.removeprefix("-I"))
+        # Without `..`, but as the module cache is named: a repetition's cache is a link to another.
+        folder = Path(os.path.normpath(flag.removeprefix("-I")))
         if flag.startswith("-I") and folder.is_absolute() and folder.is_dir():
-            yield from _headers(folder.resolve())
+            yield from _headers(folder)
 
 
 def _headers(folder: Path) -> Iterator[Path]:

@@ -71,7 +71,7 @@ def module(tmp_path: Path) -> Path:
 def packages(top: Path) -> list[dict[str, Any]]:
     """Return what `go list` would say of the module."""
     about = {"Module": {"Path": "example.test/m", "Dir": str(top)}}
-    include = f"-I{top}/bind/engine/include"
+    include = f"-I{top}/bind/../bind/engine/include"
     return [
         {
             **about,
@@ -102,6 +102,12 @@ def test_what_is_not_go_is_found_and_nothing_else(module: Path) -> None:
     found = foreign.find_carried(packages(module))
     assert {item.path for item in found} == LINKED | {"made/lib.go", "carry/run.wasm"}
     assert {item.module for item in found} == {"example.test/m"}
+
+
+def test_a_module_cache_behind_a_link_is_looked_at_as_it_is_named(module: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    found = foreign.find_carried(packages(tmp_path / "link" / module.name))
+    assert {item.path for item in found} == LINKED | {"made/lib.go", "carry/run.wasm"}
 
 
 def test_a_replaced_module_is_looked_at_where_it_is_replaced_from(module: Path) -> None:
