@@ -16,7 +16,7 @@ from tests.integration.changed import build_changed, changed_checkout
 from skerry.base.errors import ProcessError
 from skerry.base.paths import default_cache, find_checkout
 from skerry.base.process import run
-from skerry.images import debian, engine, recipe, wheels
+from skerry.images import debian, engine, foreign, recipe, wheels
 from skerry.images.definition import Definition, load_catalogue
 from skerry.images.inputs import Inputs
 from skerry.stack.appliance import load_appliance
@@ -61,6 +61,10 @@ def test_parts_list(one: Definition) -> None:
     # What the image shows is what was locked, no more and no less: read from it, compared with the locks.
     lineage = INPUTS.catalogue.lineage(one.name)
     debs = {(package.name, package.version) for step in lineage for package in debian.blobs(step, INPUTS.cache)}
+    if any(program.cgo for step in lineage for program in step.go):  # headers of the build root are compiled in
+        root = INPUTS.catalogue.get(debian.BUILDROOT)
+        wanted = set(root.debs) - foreign.TOOLCHAIN
+        debs |= {(each.name, each.version) for each in debian.blobs(root, INPUTS.cache) if each.name in wanted}
     assert {(item["name"], item["version"]) for item in of_kind("deb", document)} == debs
     locks = [CHECKOUT.root / step.python for step in lineage if step.python]
     locked = {(wheel.project, wheel.version) for lock in locks for wheel in wheels.read_wheels(lock)}
