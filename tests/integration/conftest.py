@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.stack import running_stack
+from tests.integration.keys import PublishedKey, publish_key
+from tests.integration.stack import KILLED_AT, running_stack
 
 from skerry.base.paths import write_atomic
 from skerry.host.machine import Machine, podman_settings
@@ -33,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001  pytest's o
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """Give a stack that was started from nothing, with one organisation and one worker pool."""
-    with running_stack() as running:
+    """Give a stack that was started from nothing, with one organisation and one worker pool.
+
+    Its first `up` is killed twice on the way, so what the tests see is also what an interrupted start is mended to.
+    """
+    with running_stack(killed_at=KILLED_AT) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def new_key(stack: Stack) -> PublishedKey:
+    """Give a signing key that is published from now on; who asks for it early in the session need not wait later."""
+    return publish_key(stack)

@@ -7,8 +7,11 @@ afterwards, also when a test was interrupted: what a killed session left behind 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess  # noqa: TID251  an up that is to be killed, not a program that is run to its end
 import sys
+import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.integration.namespaces import in_network, network_of
 from tests.integration.strays import remove_strays
 
-from skerry.auth.keys import parse_host_key, unseal
+from skerry.auth.keys import make_signing_key, parse_host_key, unseal
+from skerry.base import clock
 from skerry.base.paths import find_checkout
 from skerry.base.process import Completed, run
 from skerry.host import local
@@ -38,12 +42,13 @@ from skerry.stack.appliance import load_appliance
 from skerry.stack.plan import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from skerry.host.podman import Podman
     from skerry.stack.plan import Instance, Plan, Pool
 
 T = TypeVar("T")
+SigningKey = ec.EllipticCurvePrivateKey
 
 ROOT = Path("/var/lib/skerry/test")
 LOCK = Path("/run/lock/skerry-test.lock")
@@ -51,6 +56,10 @@ PREFIX = "skerry-test"
 ADDRESSES = "10.214.0.0/16"
 COMMAND_DEADLINE_S = 600.0
 TOKEN_LIFE_S = 600
+# The first `up` of the tests is killed when these run: while the cluster is made, and while both schemas are.
+KILLED_AT = (("postgres",), ("temporal-schema", "migrate"))
+KILL_DEADLINE_S = 90.0
+KILL_POLL_S = 0.05
 PARALLEL = 6
 LISTEN = "0A"
 UDP_UNCONNECTED = "07"
@@ -62,6 +71,8 @@ class Stack:
 
     state: State
     podman: Podman
+    started: Completed
+    bootstrapped: Completed
     _plans: dict[tuple[Pool, ...], Plan] = field(default_factory=dict)
     _pids: dict[str, tuple[int, str]] = field(default_factory=dict)
 
@@ -117,7 +128,8 @@ class Stack:
     def pid(self, service: str) -> int:
         """Return the process id on the host of a container's first process; 0 when it does not run."""
         known = self._pids.get(service)
-        if known is not None and started(known[0]) == known[1]:
+        # podman may name a process for a moment that has ended: such a one is never taken from here.
+        if known is not None and known[1] and started(known[0]) == known[1]:
             return known[0]
         pid = int(self.podman.run(["inspect", "--format={{.State.Pid}}", self.container(service)]).stdout)
         self._pids[service] = (pid, started(pid))
@@ -132,7 +144,8 @@ class Stack:
     def pids(self, service: str) -> list[int]:
         """Return the process ids on the host of all processes in a container."""
         done = self.podman.run(["top", self.container(service), "hpid"])
-        return [int(line) for line in done.stdout.split()[1:]]
+        # `?` stands for one that ended while podman looked.
+        return [int(line) for line in done.stdout.split()[1:] if line.isdigit()]
 
     @staticmethod
     def process_status(pid: int) -> dict[str, str]:
@@ -175,14 +188,17 @@ class Stack:
         answer: dict[str, Any] = json.loads(self.command("stack", "status", "--json", check=False).stdout)
         return answer
 
-    def mint(self, claims: dict[str, Any], *, own_key: bool = False) -> str:
+    def mint(
+        self, claims: dict[str, Any], *, own_key: bool = False, signer: tuple[str, SigningKey] | None = None
+    ) -> str:
         """Return a token signed with the site's key (or one of the test's under the same name).
 
         Args:
             claims: over the usual ones; a claim that is None is left out.
             own_key: sign with a key that the site does not know.
+            signer: sign with this key under this name.
         """
-        kid, key = self._signing_key
+        kid, key = signer or self.signing_key
         now = int(time.time())
         usual = {
             "iss": "skerry",
@@ -193,27 +209,47 @@ class Stack:
             "jti": str(uuid.uuid5(uuid.NAMESPACE_DNS, "token.skerry.test")),
         }
         whole = {name: value for name, value in {**usual, **claims}.items() if value is not None}
-        signer = ec.generate_private_key(ec.SECP256R1()) if own_key else key
-        return jwt.encode(whole, signer, algorithm="ES256", headers={"kid": kid})
+        private = ec.generate_private_key(ec.SECP256R1()) if own_key else key
+        return jwt.encode(whole, private, algorithm="ES256", headers={"kid": kid})
 
-    @cached_property
-    def _signing_key(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
-        statement = "select kid, private_sealed from skerry.signing_keys order by signs_from desc limit 1"
+    def in_database(self, ask: Callable[[psycopg.Connection], T], *, database: str = "skerry") -> T:
+        """Return what `ask` returns for a superuser's connection that stands where the API stands."""
 
-        def look() -> tuple[str, bytes]:
+        def connect() -> T:
             with psycopg.connect(
                 host=self.address("api", "postgres"),
                 user="postgres",
                 password=self.secret("postgres-superuser"),
-                dbname="skerry",
+                dbname=database,
             ) as connection:
-                row = connection.execute(statement).fetchone()
-                assert row is not None
-                return row[0], bytes(row[1])
+                return ask(connection)
 
-        kid, sealed = self.call_from("api", look)
-        host_key = parse_host_key(self.secret("host-key").encode())
-        return kid, unseal(sealed, host_key, kid=kid)
+        return self.call_from("api", connect)
+
+    @cached_property
+    def signing_key(self) -> tuple[str, SigningKey]:
+        """Name and private part of the key that signs now."""
+        statement = (
+            "select kid, private_sealed from skerry.signing_keys where signs_from <= now()"
+            " order by signs_from desc limit 1"
+        )
+        row = self.in_database(lambda one: one.execute(statement).fetchone())
+        assert row is not None
+        return row[0], unseal(bytes(row[1]), self._host_key, kid=row[0])
+
+    def add_signing_key(self) -> tuple[str, SigningKey]:
+        """Store a key that verifies from now on and signs from tomorrow on, as a rotation begins; return it."""
+        row = make_signing_key(self._host_key)
+        statement = (
+            "insert into skerry.signing_keys (kid, algorithm, public_jwk, private_sealed, signs_from)"
+            " values (%(kid)s, %(algorithm)s, %(public_jwk)s, %(private_sealed)s, now() + interval '1 day')"
+        )
+        self.in_database(lambda one: one.execute(statement, {**row, "public_jwk": json.dumps(row["public_jwk"])}))
+        return row["kid"], unseal(row["private_sealed"], self._host_key, kid=row["kid"])
+
+    @property
+    def _host_key(self) -> bytes:
+        return parse_host_key(self.secret("host-key").encode())
 
 
 def started(pid: int) -> str:
@@ -232,8 +268,16 @@ def load_plan(state: State) -> Plan:
 
 
 @contextmanager
-def running_stack(root: Path = ROOT, *, organization: str = "test") -> Iterator[Stack]:
-    """Start a stack with one organisation and one worker pool from nothing; remove it at the end."""
+def running_stack(
+    root: Path = ROOT, *, organization: str = "test", killed_at: Sequence[Sequence[str]] = ()
+) -> Iterator[Stack]:
+    """Start a stack with one organisation and one worker pool from nothing; remove it at the end.
+
+    Args:
+        root: of its state.
+        organization: slug.
+        killed_at: services whose containers all run when `up` is killed, once each, before the one that goes through.
+    """
     # Two sessions at once would take each other's stack away: the second waits for the first to end.
     with exclusive(LOCK):
         state = State(root)
@@ -242,11 +286,39 @@ def running_stack(root: Path = ROOT, *, organization: str = "test") -> Iterator[
         try:
             state.make_folders()
             state.store_site(Site(prefix=PREFIX, addresses=ADDRESSES))
-            skerry("stack", "up", root=root)
-            skerry("bootstrap", f"--organization={organization}", "--admin-email=admin@test.example", root=root)
-            yield Stack(state, open_podman(state, read_settings()))
+            for services in killed_at:
+                kill_up(root, services)
+            up = skerry("stack", "up", root=root)
+            bootstrapped = skerry(
+                "bootstrap", f"--organization={organization}", "--admin-email=admin@test.example", root=root
+            )
+            yield Stack(state, open_podman(state, read_settings()), up, bootstrapped)
         finally:
             remove(state)
+
+
+def kill_up(root: Path, services: Sequence[str]) -> None:
+    """Kill `up` when the containers of all `services` run."""
+    environment, command = command_line("stack", "up", root=root)
+    podman = open_podman(State(root), read_settings())
+    names = [f"{PREFIX}-{name}" for name in services]
+    end = clock.monotonic() + KILL_DEADLINE_S
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, env=environment, stderr=said) as child:
+        try:
+            while not are_running(podman, names):
+                said.seek(0)
+                assert child.poll() is None, said.read()
+                assert clock.monotonic() < end, f"{names} were not seen running"
+                time.sleep(KILL_POLL_S)
+            assert child.poll() is None
+        finally:
+            child.kill()
+
+
+def are_running(podman: Podman, names: Sequence[str]) -> bool:
+    """Return whether all these containers run now; they may not be there yet."""
+    done = podman.run(["inspect", "--type=container", "--format={{.State.Running}}", *names], check=False)
+    return done.stdout.split() == ["true"] * len(names)
 
 
 def remove(state: State) -> None:
@@ -265,6 +337,11 @@ def is_loopback(address: str) -> bool:
 
 def skerry(*words: str, root: Path, check: bool = True, deadline_s: float = COMMAND_DEADLINE_S) -> Completed:
     """Run `skerry WORDS` with a state root."""
-    environment = {"SKERRY_STATE": str(root), "PYTHONPATH": str(find_checkout().root / "src")}
-    command = [sys.executable, "-m", "skerry.cli.main", *words]
+    environment, command = command_line(*words, root=root)
     return run(command, env=environment, check=check, deadline_s=deadline_s)
+
+
+def command_line(*words: str, root: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the environment and the words of `skerry WORDS` with a state root."""
+    environment = {**os.environ, "SKERRY_STATE": str(root), "PYTHONPATH": str(find_checkout().root / "src")}  # noqa: TID251  for the child
+    return environment, [sys.executable, "-m", "skerry.cli.main", *words]

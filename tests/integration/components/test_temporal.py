@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from temporalio.api.workflowservice.v1 import ListNamespacesRequest, ListWorkflowExecutionsRequest
-from temporalio.client import Client
-from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.service import RPCError, RPCStatusCode
+from tests.integration.temporal import ADMIN, is_refused, list_namespaces, with_client
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from temporalio.client import Client
+    from tests.integration.keys import PublishedKey
     from tests.integration.stack import Stack
 
 pytestmark = pytest.mark.integration
-
-ADMIN = ["temporal-system:admin"]
-
-
-def with_client(stack: Stack, token: str | None, use: Callable[[Client], Awaitable[Any]]) -> Any:
-    """Return what `use` returns for a client with `token` that stands where the API stands."""
-
-    async def connect() -> Any:
-        client = await Client.connect(
-            f"{stack.address('api', 'temporal')}:7233",
-            rpc_metadata={"authorization": f"Bearer {token}"} if token else {},
-            lazy=True,
-            connect_timeout=timedelta(seconds=5),
-            # A runtime of its own: its threads have the network of the thread that starts them.
-            runtime=Runtime(telemetry=TelemetryConfig()),
-        )
-        return await use(client)
-
-    return stack.call_from("api", lambda: asyncio.run(connect()))
-
-
-async def list_namespaces(client: Client) -> list[str]:
-    answer = await client.workflow_service.list_namespaces(ListNamespacesRequest())
-    return [item.namespace_info.name for item in answer.namespaces]
 
 
 def token(stack: Stack, permissions: list[str], **claims: Any) -> str:
@@ -55,37 +28,31 @@ def test_an_administrator_of_the_system_manages(stack: Stack) -> None:
     assert "temporal-system" in with_client(stack, token(stack, ADMIN), list_namespaces)
 
 
-def refused(stack: Stack, held: str | None) -> bool:
-    """Return whether Temporal refuses what `held` asks for."""
-    try:
-        with_client(stack, held, list_namespaces)
-    except (RPCError, RuntimeError) as error:
-        return "nauthorized" in str(error) or getattr(error, "status", None) in {
-            RPCStatusCode.PERMISSION_DENIED,
-            RPCStatusCode.UNAUTHENTICATED,
-        }
-    return False
+def test_beside_a_key_that_is_new_the_old_one_goes_on(stack: Stack, new_key: PublishedKey) -> None:
+    """Whether Temporal takes the new one, too, is asked a minute later, in tests/integration/test_keys.py."""
+    assert new_key.signer[0] != stack.signing_key[0]
+    assert not is_refused(stack, token(stack, ADMIN))
 
 
 def test_no_token_is_refused(stack: Stack) -> None:
-    assert refused(stack, None)
+    assert is_refused(stack, None)
 
 
 @pytest.mark.parametrize("audience", ["skerry-api", "litellm", "", ["skerry-api"]])
 def test_a_token_for_another_door_is_refused(stack: Stack, audience: str | list[str]) -> None:
-    assert refused(stack, token(stack, ADMIN, aud=audience))
+    assert is_refused(stack, token(stack, ADMIN, aud=audience))
 
 
 def test_a_token_without_an_audience_is_refused(stack: Stack) -> None:
-    assert refused(stack, token(stack, ADMIN, aud=None))
+    assert is_refused(stack, token(stack, ADMIN, aud=None))
 
 
 def test_an_expired_token_is_refused(stack: Stack) -> None:
-    assert refused(stack, token(stack, ADMIN, exp=int(time.time()) - 5))
+    assert is_refused(stack, token(stack, ADMIN, exp=int(time.time()) - 5))
 
 
 def test_a_token_of_another_key_is_refused(stack: Stack) -> None:
-    assert refused(stack, stack.mint({"aud": "temporal", "permissions": ADMIN}, own_key=True))
+    assert is_refused(stack, stack.mint({"aud": "temporal", "permissions": ADMIN}, own_key=True))
 
 
 def test_a_namespace_is_shown_to_its_own_tokens_only(stack: Stack) -> None:
