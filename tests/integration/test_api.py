@@ -20,6 +20,7 @@ from skerry import bootstrap
 from skerry.auth.service import issue_pool_key, issue_user_key, revoke
 from skerry.auth.tokens import Subject
 from skerry.base import clock
+from skerry.base.errors import SkerryError
 from skerry.health.service import FRESH_S
 from skerry.kit.ids import new_id
 from skerry.organizations import service as organizations
@@ -346,6 +347,12 @@ def test_an_unknown_model_is_refused_with_the_known_ones(site: Site) -> None:
     assert "skerry/smoke" in answer.json()["hint"]
 
 
+def test_a_team_that_is_not_there_is_not_forgotten_silently(site: Site) -> None:
+    body = {"name": "x", "team_id": "0190c0de-0000-7000-8000-000000000001"}
+    answer = site.api.ask("POST", "/api/v1/agents", key=site.acme.key, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (404, "team.not_found")
+
+
 def test_models_are_listed(site: Site) -> None:
     listed = site.api.ask("GET", "/api/v1/models", key=site.acme.key).json()
     assert [model["value"] for model in listed] == ["skerry/smoke"]
@@ -432,7 +439,7 @@ def test_bootstrap_without_temporal_is_one_error_and_makes_no_key(site: Site) ->
     async def go(house: bootstrap.House) -> None:
         await bootstrap.make_organization(house, slug="initech", email="ada@initech.test", queue="q", new_key=False)
 
-    with pytest.raises(bootstrap.SkerryError) as caught:
+    with pytest.raises(SkerryError) as caught:
         inside(site.server, go)
     assert caught.value.code == "temporal.unavailable"
     with site.server.connect("postgres", "postgres-superuser") as connection:
@@ -441,6 +448,15 @@ def test_bootstrap_without_temporal_is_one_error_and_makes_no_key(site: Site) ->
             " where slug = 'initech'"
         ).fetchone()
     assert held == (0,)
+
+
+def test_a_pool_of_an_organisation_that_is_not_there(site: Site) -> None:
+    async def go(house: bootstrap.House) -> None:
+        await bootstrap.make_pool_key(house, slug="nobody", queue="default")
+
+    with pytest.raises(SkerryError) as caught:
+        inside(site.server, go)
+    assert caught.value.code == "organization.not_found"
 
 
 def test_a_request_in_progress_survives_the_end(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -520,6 +536,8 @@ def test_without_a_system_worker_that_shows_life_it_is_named(site: Site) -> None
             )
 
     assert failing() == {"system-worker"}
+    told = site.api.ask("GET", "/api/health/detailed").json()["components"]["system-worker"]
+    assert told["code"] == "health.silent"
     inside(site.server, tell)
     assert failing() == set()
     age(int(workers.SYSTEM_SILENCE.total_seconds()) + 1)

@@ -12,11 +12,12 @@ from tests.integration.postgres import Server, running_postgres
 from tests.integration.runs import House, make_house, turn_result
 
 from skerry.authz.opa import Decision
-from skerry.base.errors import ConflictError, NotFoundError
+from skerry.base.errors import ConflictError, InvalidInputError, NotFoundError
 from skerry.executions import service as executions
 from skerry.kit import notices
 from skerry.kit.db import Database
 from skerry.kit.ids import new_id
+from skerry.queues import service as queues
 from skerry.steps import service as steps
 from skerry.steps.schemas import CallResult, Chunk, Chunks
 
@@ -290,3 +291,16 @@ def test_partitions_are_made_by_platform_alone(server: Server) -> None:
     refused = pytest.raises(psycopg.errors.InsufficientPrivilege)
     with server.connect("skerry_app", "postgres-app") as connection, refused:
         connection.execute("select skerry.make_event_partitions(3)")
+
+
+async def test_a_queue_that_takes_no_work(house: House) -> None:
+    async def choose(queue_id: UUID | None) -> str:
+        async with house.database.tenant_read(house.organization_id) as session:
+            with pytest.raises(InvalidInputError) as caught:
+                await queues.choose(session, house.organization_id, queue_id)
+        return caught.value.code
+
+    async with house.database.tenant_transaction(house.organization_id) as session:
+        await session.execute(text("update skerry.worker_queues set status = 'maintenance'"))
+    assert await choose(house.queue_id) == "worker_queue.inactive"
+    assert await choose(None) == "worker_queue.none"

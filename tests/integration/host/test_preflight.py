@@ -59,6 +59,17 @@ def test_another_stack_is_named(small: Small) -> None:
     assert [message for message in told if str(small.state.root) in message]
 
 
+def test_containers_of_nobody_with_our_names_are_told(small: Small) -> None:
+    small.podman.run(["create", "--name=skerry-small-stranger", small.image, "true"])
+    try:
+        findings = [
+            item for item in preflight.check_others(small.plan, small.podman) if "skerry-small-stranger" in item.message
+        ]
+    finally:
+        small.podman.run(["rm", "skerry-small-stranger"])
+    assert [(item.code, item.hint) for item in findings] == [("preflight.other_stack", "rename or remove them")]
+
+
 def test_little_disk_memory_and_an_old_processor_are_told_at_once(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
