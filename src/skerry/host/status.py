@@ -87,8 +87,11 @@ def _get(name: str, address: str, trust: ssl.SSLContext) -> dict[str, Any]:
         connection.sock = trust.wrap_socket(plain, server_hostname=name)
         connection.request("GET", API_PATH, headers={"Accept": "application/json"})
         response = connection.getresponse()
+        if response.status != http.HTTPStatus.OK:
+            # The edge speaks in its place, with a table of its own.
+            return {"error": f"it does not answer through the edge, which says {response.status}"}
         body = json.loads(response.read())
-        return body if isinstance(body, dict) else {"error": f"it answered {response.status} with no table"}
+        return body if isinstance(body, dict) else {"error": "it answered with no table"}
     finally:
         connection.close()
         plain.close()
