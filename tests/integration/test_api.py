@@ -307,12 +307,6 @@ def test_a_team_that_is_not_there_is_not_forgotten_silently(site: Site) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "team.not_found")
 
 
-def test_a_team_that_is_not_there_is_not_forgotten_silently(site: Site) -> None:
-    body = {"name": "x", "team_id": "0190c0de-0000-7000-8000-000000000001"}
-    answer = site.api.ask("POST", "/api/v1/agents", key=site.acme.key, json=body)
-    assert (answer.status_code, answer.json()["code"]) == (404, "team.not_found")
-
-
 def test_models_are_listed(site: Site) -> None:
     listed = site.api.ask("GET", "/api/v1/models", key=site.acme.key).json()
     assert [(model["value"], model["model_type"]) for model in listed] == [
