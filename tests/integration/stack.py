@@ -25,7 +25,7 @@ import jwt
 import psycopg
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.integration.namespaces import in_network, network_of
-from tests.integration.strays import remove_strays
+from tests.integration.strays import alone
 
 from skerry.auth.keys import make_signing_key, parse_host_key, unseal
 from skerry.base import clock
@@ -37,7 +37,6 @@ from skerry.host.pools import load_pools
 from skerry.host.settings import read_settings
 from skerry.host.state import State
 from skerry.images.recipe import image_reference
-from skerry.images.steps import exclusive
 from skerry.stack.appliance import load_appliance
 from skerry.stack.plan import Site
 
@@ -51,7 +50,6 @@ T = TypeVar("T")
 SigningKey = ec.EllipticCurvePrivateKey
 
 ROOT = Path("/var/lib/skerry/test")
-LOCK = Path("/run/lock/skerry-test.lock")
 PREFIX = "skerry-test"
 ADDRESSES = "10.214.0.0/16"
 COMMAND_DEADLINE_S = 600.0
@@ -279,10 +277,9 @@ def running_stack(
         killed_at: services whose containers all run when `up` is killed, once each, before the one that goes through.
     """
     # Two sessions at once would take each other's stack away: the second waits for the first to end.
-    with exclusive(LOCK):
+    with alone():
         state = State(root)
         remove(state)
-        remove_strays()
         try:
             state.make_folders()
             state.store_site(Site(prefix=PREFIX, addresses=ADDRESSES))

@@ -7,14 +7,30 @@ address pool that no network of podman owns.
 from __future__ import annotations
 
 import json
-from typing import Any
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from skerry.base.process import run
 from skerry.host.podman import LABEL_STATE
+from skerry.images.steps import exclusive
 
-SMALL_ROOTS = ("/tmp/pytest-of-",)  # noqa: S108  pytest's own folder, read as a name
-ALL_ROOTS = (*SMALL_ROOTS, "/var/lib/skerry/test")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCK = Path("/run/lock/skerry-test.lock")
+"""Held by the one session of this host that has stacks, small or whole: one would not come up beside another."""
+ROOTS = ("/tmp/pytest-of-", "/var/lib/skerry/test")  # noqa: S108  pytest's own folder, read as a name
 OWN_ADDRESSES = "10.214."
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Be the one session that has stacks, when others have ended; what they left is gone."""
+    with exclusive(LOCK, waiting=lambda: sys.stderr.write(f"waiting for the session that holds {LOCK}\n")):
+        remove_strays()
+        yield
 
 
 def _listed(*words: str) -> list[dict[str, Any]]:
@@ -22,11 +38,11 @@ def _listed(*words: str) -> list[dict[str, Any]]:
     return found
 
 
-def remove_strays(roots: tuple[str, ...] = ALL_ROOTS) -> None:
-    """Remove what earlier test sessions left of stacks in `roots`; the caller holds the lock that says none is used."""
+def remove_strays() -> None:
+    """Remove what earlier test sessions left of their stacks; the caller holds LOCK."""
 
     def is_stray(labels: dict[str, str] | None) -> bool:
-        return (labels or {}).get(LABEL_STATE, "").startswith(roots)
+        return (labels or {}).get(LABEL_STATE, "").startswith(ROOTS)
 
     for item in _listed("ps", "--all"):
         if is_stray(item.get("Labels")):
