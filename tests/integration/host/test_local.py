@@ -29,12 +29,14 @@ pytestmark = pytest.mark.integration
 WORKER = f"worker@{QUEUE}"
 CHECKOUT = Path(__file__).resolve().parents[3]
 DRIVER = """
-import sys
+import signal, sys
 from pathlib import Path
 from tests.integration.host.small import Small
 from skerry.base.paths import Checkout
 from skerry.host.state import State
 small = Small(Checkout(Path(sys.argv[1])), State(Path(sys.argv[2])), sys.argv[3])
+# A session that was started in the background hands on an interrupt that is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with small.state.locked("test"):
     {"up": lambda: small.driver().up(), "down": small.down, "clean": small.clean}[sys.argv[4]]()
 """
